@@ -1,0 +1,46 @@
+// A guest's physical address space as device models see it: a few regions of host memory. Every guest-supplied
+// address goes through translate(); there is no other way to guest memory.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace patchbay::devices {
+
+class GuestMemory {
+ public:
+  struct Region {
+    std::uint64_t guest_address;  // bytes, page-aligned
+    std::span<std::byte> host;    // mapped for as long as any device uses this object
+  };
+
+  GuestMemory() = default;
+  /// Regions must not overlap. The mappings belong to the caller and must outlive this object.
+  explicit GuestMemory(std::vector<Region> regions) : regions_(std::move(regions)) {
+    std::sort(regions_.begin(), regions_.end(),
+              [](const Region& a, const Region& b) { return a.guest_address < b.guest_address; });
+  }
+
+  /// Host memory behind [address, address + length), or nullptr unless the range is not empty and lies within one
+  /// region. Safe for any input, from any thread. The guest may write to it at any time.
+  [[nodiscard]] std::byte* translate(std::uint64_t address, std::uint64_t length) const noexcept {
+    for (const Region& region : regions_) {
+      if (address < region.guest_address) break;
+      const std::uint64_t offset = address - region.guest_address;
+      if (offset >= region.host.size()) continue;
+      if (length == 0 || length > region.host.size() - offset) return nullptr;
+      return region.host.data() + offset;
+    }
+    return nullptr;
+  }
+
+  [[nodiscard]] std::span<const Region> regions() const noexcept { return regions_; }
+
+ private:
+  std::vector<Region> regions_;
+};
+
+}  // namespace patchbay::devices

@@ -1,0 +1,54 @@
+// Frame counters of a port. One writer (the worker that owns the port), any number of readers.
+//
+// They balance whenever the port is at rest:
+//   in.frames     == in.forwarded + sum(in.dropped)
+//   out.offered   == out.delivered + sum(out.dropped) + out.in_flight
+// and over a segment: sum over ports of in.copies == sum over ports of out.offered.
+// "in" is from the attached guest or host into the switch, "out" is towards it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "vswitch/drop_reason.h"
+
+namespace patchbay::vswitch {
+
+/// A statistic with a single writer: an increment is a plain load, add and store.
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void subtract(std::uint64_t n) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+using DropCounters = std::array<Counter, kDropReasons>;
+
+struct PortCounters {
+  struct alignas(64) In {
+    Counter frames;     // pulled from the port, dropped ones included
+    Counter bytes;
+    Counter forwarded;  // offered to at least one other port
+    Counter copies;     // times a frame was offered to another port (a flooded frame counts per port)
+    DropCounters dropped;
+    void drop(DropReason reason, std::uint64_t n = 1) noexcept { dropped[static_cast<std::size_t>(reason)].add(n); }
+  } in;
+  struct alignas(64) Out {
+    Counter offered;    // meant for this port
+    Counter delivered;  // in the destination's memory or the kernel's queue
+    Counter bytes;      // of delivered frames
+    Counter in_flight;  // held by the switch (impairments)
+    DropCounters dropped;
+    void drop(DropReason reason, std::uint64_t n = 1) noexcept { dropped[static_cast<std::size_t>(reason)].add(n); }
+  } out;
+};
+
+}  // namespace patchbay::vswitch
