@@ -51,6 +51,10 @@ function(patchbay_library name)
   target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}")
 endfunction()
 
+# What a sanitizer or fuzz build needs to build, and nothing else.
+add_custom_target(unit_tests)
+add_custom_target(fuzzers)
+
 # patchbay_unit_test(NAME SOURCES... LINK targets...): a GoogleTest binary that needs neither KVM nor an EAL.
 function(patchbay_unit_test name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
@@ -58,6 +62,7 @@ function(patchbay_unit_test name)
   include(GoogleTest)
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE patchbay_options ${ARG_LINK} GTest::gmock GTest::gtest_main)
+  add_dependencies(unit_tests ${name})
   gtest_discover_tests(${name} TEST_PREFIX "${name}." PROPERTIES LABELS unit TIMEOUT 120 DISCOVERY_TIMEOUT 60)
 endfunction()
 
@@ -71,6 +76,7 @@ function(patchbay_fuzzer name)
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE patchbay_options ${ARG_LINK})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${name})
   set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}")
   if(NOT IS_DIRECTORY "${corpus}")
     set(corpus "")
