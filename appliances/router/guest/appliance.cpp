@@ -1,0 +1,93 @@
+#include "appliances/router/guest/appliance.h"
+
+#include <algorithm>
+
+#include "appliances/router/guest/cpu.h"
+
+namespace patchbay::router::guest {
+namespace {
+
+/// Bytes to and from the console in one round: each is an exit, and frames wait meanwhile.
+constexpr std::size_t kConsolePortion = 16;
+/// Carrier changes come with the same signal as frames do and take a register access per card to see, so they
+/// are looked for after signals, but not more often than this.
+constexpr Nanoseconds kLinkCheckInterval = kSecond;
+
+}  // namespace
+
+bool Appliance::forward(Router& router, Nanoseconds now) noexcept {
+  std::array<PacketBuffer*, kBurstPackets> packets;
+  bool worked = false;
+  for (VirtioNet& card : cards_) {
+    const std::size_t count = card.receive(packets);
+    if (count == 0) continue;
+    router.receive(std::span(packets).first(count), now);
+    worked = true;
+  }
+  return worked;
+}
+
+bool Appliance::serve_console(Router& router, Nanoseconds now) noexcept {
+  bool worked = false;
+  if (input_waiting_) {
+    std::array<char, kConsolePortion> typed;
+    const std::size_t count = uart_.read(typed);
+    input_waiting_ = count == typed.size();
+    if (count > 0) router.console().input({typed.data(), count}, now);
+    worked = true;
+  }
+  if (!uart_.idle()) {
+    uart_.flush(kConsolePortion);
+    worked = true;
+  }
+  return worked;
+}
+
+void Appliance::take_signals(Nanoseconds now) noexcept {
+  const std::uint32_t signals = wait_.take_pending();
+  if ((signals & WaitDevice::kDeviceWork) != 0 && link_check_ == kNever) {
+    link_check_ = std::max(now, last_link_check_ + kLinkCheckInterval);
+  }
+  if ((signals & WaitDevice::kConsoleInput) != 0) input_waiting_ = true;
+}
+
+void Appliance::check_links(Router& router, Nanoseconds now) noexcept {
+  for (std::size_t i = 0; i < cards_.size(); ++i) {
+    router.set_link(static_cast<InterfaceId>(i), cards_[i].link_up(), now);
+  }
+  last_link_check_ = now;
+  link_check_ = kNever;
+}
+
+void Appliance::sleep(Nanoseconds deadline) noexcept {
+  bool frames_waiting = false;
+  for (VirtioNet& card : cards_)
+    frames_waiting |= card.arm();
+  if (!frames_waiting) wait_.wait(clock_.tsc_at(deadline));
+}
+
+void Appliance::run(Router& router) noexcept {
+  Nanoseconds deadline = 0;
+  for (;;) {
+    const Nanoseconds now = clock_.now();
+    take_signals(now);
+    bool worked = forward(router, now);
+    worked |= serve_console(router, now);
+    if (now >= link_check_) check_links(router, now);
+    if (worked || now >= deadline) {
+      deadline = router.poll(now);
+      for (VirtioNet& card : cards_)
+        card.flush();
+    }
+    if (worked) {
+      idle_.worked(now);
+    } else if (!idle_.exhausted(now)) {
+      pause();
+    } else {
+      sleep(std::min(deadline, link_check_));
+      idle_.slept();
+    }
+  }
+}
+
+}  // namespace patchbay::router::guest

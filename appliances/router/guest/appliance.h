@@ -1,0 +1,86 @@
+// The appliance at work: one loop that moves frames between cards and router core, serves the console and
+// timers, and sleeps when nothing happens.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "appliances/router/core/router.h"
+#include "appliances/router/guest/buffer_pool.h"
+#include "appliances/router/guest/clock.h"
+#include "appliances/router/guest/uart.h"
+#include "appliances/router/guest/virtio_net.h"
+#include "appliances/router/guest/wait_device.h"
+
+namespace patchbay::router::guest {
+
+/// How long to poll in vain before sleeping. A sleep costs an exit and a wake-up, polling costs a processor
+/// that others may need: the limit doubles when a poll beyond the first found something, and halves when none
+/// did.
+class IdlePolling {
+ public:
+  /// Called after a round without work; true if it is time to sleep.
+  [[nodiscard]] bool exhausted(Nanoseconds now) noexcept {
+    polled_ = true;
+    return now - last_work_ >= limit_;
+  }
+  void worked(Nanoseconds now) noexcept {
+    if (polled_ && limit_ < kMax) limit_ *= 2;
+    polled_ = false;
+    last_work_ = now;
+  }
+  void slept() noexcept {
+    if (limit_ > kMin) limit_ /= 2;
+    polled_ = false;
+  }
+
+ private:
+  static constexpr Nanoseconds kMin = 4'000;
+  static constexpr Nanoseconds kMax = 64'000;
+
+  Nanoseconds limit_ = kMax;
+  Nanoseconds last_work_ = 0;
+  bool polled_ = false;
+};
+
+class Appliance final : public Environment {
+ public:
+  Appliance(std::span<VirtioNet> cards, BufferPool& pool, Uart& uart, WaitDevice& wait,
+            const Clock& clock) noexcept
+      : cards_(cards), pool_(pool), uart_(uart), wait_(wait), clock_(clock) {}
+
+  /// Works for `router`, which was created with this object as its environment, for ever.
+  [[noreturn]] void run(Router& router) noexcept;
+
+  [[nodiscard]] std::size_t transmit(InterfaceId interface, std::span<PacketBuffer* const> packets) override {
+    return cards_[interface].transmit(packets);
+  }
+  void release(std::span<PacketBuffer* const> packets) override {
+    for (PacketBuffer* packet : packets)
+      pool_.give(packet);
+  }
+  [[nodiscard]] PacketBuffer* allocate(std::size_t bytes) override {
+    return bytes <= pool_.frame_bytes() ? pool_.take() : nullptr;
+  }
+
+ private:
+  [[nodiscard]] bool forward(Router& router, Nanoseconds now) noexcept;
+  [[nodiscard]] bool serve_console(Router& router, Nanoseconds now) noexcept;
+  void take_signals(Nanoseconds now) noexcept;
+  void check_links(Router& router, Nanoseconds now) noexcept;
+  void sleep(Nanoseconds deadline) noexcept;
+
+  std::span<VirtioNet> cards_;
+  BufferPool& pool_;
+  Uart& uart_;
+  WaitDevice& wait_;
+  const Clock& clock_;
+  IdlePolling idle_;
+  bool input_waiting_ = false;
+  Nanoseconds link_check_ = kNever;
+  Nanoseconds last_link_check_ = 0;
+};
+
+}  // namespace patchbay::router::guest
