@@ -1,0 +1,168 @@
+// Device side of a split virtqueue (Virtio 1.2, 2.7). Satisfies DeviceRing (ring.h).
+//
+// The three parts of the ring are translated once, at enable(). Everything the driver writes is read once
+// into a local copy and checked there: descriptors may change while we look (2.7.5.3 forbids it; a hostile
+// guest does it). A ring that breaks the rules gets a sticky error and is not touched again.
+//
+// Order between the two sides (2.7.13, 2.7.10):
+//   driver: descriptors, ring entry | avail.idx          device: avail.idx (acquire) | ring entry,
+//   descriptors device: buffers, used entries | used.idx (release)   driver: used.idx | used entries, buffers
+//   used.idx, then used_event; avail_event, then avail.idx: a full fence between store and load. Here both
+//   accesses of such a pair are sequentially consistent, which is the same instruction as a fence on x86 and
+//   which ThreadSanitizer understands.
+//
+// Not synchronised: the device's lock covers it. Nothing here throws or allocates.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+
+#include "devices/guest_memory.h"
+#include "devices/virtio/address_cache.h"
+#include "devices/virtio/ring.h"
+#include "devices/virtio/split_layout.h"
+
+namespace patchbay::devices::virtio {
+
+class SplitRing {
+ public:
+  /// Largest queue a split ring can have (2.7).
+  static constexpr std::uint16_t kMaxSize = 32768;
+
+  /// A position to rewind to.
+  struct Mark {
+    std::uint16_t next_avail;
+    std::uint16_t next_used;
+  };
+
+  /// Translates and validates the ring and starts at index 0. `memory` must outlive the ring. On an error the
+  /// ring is disabled and error() tells why.
+  RingError enable(const GuestMemory& memory, const RingSetup& setup) noexcept;
+  /// Forgets the ring, its error and its event state.
+  void disable() noexcept;
+
+  [[nodiscard]] bool enabled() const noexcept { return size_ != 0; }
+  [[nodiscard]] RingError error() const noexcept { return error_; }
+  [[nodiscard]] std::uint16_t size() const noexcept { return size_; }
+
+  /// Chains that wait, at most size(); 0 when disabled or broken.
+  [[nodiscard]] std::uint16_t available() noexcept { return available(std::memory_order_acquire); }
+  /// Takes the next chain and appends its elements to `list`.
+  [[nodiscard]] PopStatus pop(SegmentList& list, Chain& chain) noexcept;
+
+  [[nodiscard]] Mark mark() const noexcept { return {next_avail_, next_used_}; }
+  /// Chains popped and entries staged since `mark` are as if they never were. Not across a flush() of such
+  /// entries.
+  void rewind(Mark mark) noexcept {
+    next_avail_ = mark.next_avail;
+    next_used_ = mark.next_used;
+  }
+
+  /// Stages a used entry for a popped chain. Precondition: enabled.
+  void complete(std::uint16_t id, std::uint32_t bytes) noexcept {
+    const SplitUsedElement element{id, bytes};
+    std::memcpy(used_ + kUsedRing + sizeof element * (next_used_ & mask_), &element, sizeof element);
+    ++next_used_;
+  }
+  /// One store of used.idx for all staged entries; does nothing if there are none. True if the driver wants
+  /// an interrupt (2.7.7, 2.7.8.2).
+  [[nodiscard]] bool flush() noexcept;
+
+  /// Asks the driver to notify us of the next chain. True if one waits already (2.7.10).
+  [[nodiscard]] bool enable_notifications() noexcept;
+  /// Asks the driver not to bother; a hint (2.7.10).
+  void disable_notifications() noexcept;
+
+ private:
+  static std::uint16_t load_relaxed(std::byte* address) noexcept {
+    return index(address).load(std::memory_order_relaxed);
+  }
+  static std::atomic_ref<std::uint16_t> index(std::byte* address) noexcept {
+    return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(address));
+  }
+  /// The one read of a descriptor: the compiler may not go back to guest memory for a field it has checked.
+  static SplitDescriptor copy_descriptor(const std::byte* table, std::size_t i) noexcept {
+    SplitDescriptor descriptor;
+    std::memcpy(&descriptor, table + sizeof descriptor * i, sizeof descriptor);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    return descriptor;
+  }
+
+  [[nodiscard]] std::uint16_t available(std::memory_order order) noexcept;
+  PopStatus fail(RingError error) noexcept;
+  PopStatus walk(SplitDescriptor descriptor, SegmentList& list, Chain& chain) noexcept;
+
+  std::uint16_t size_ = 0;  // entries; 0 while disabled
+  std::uint16_t mask_ = 0;
+  std::uint16_t next_avail_ = 0;  // the cursor
+  std::uint16_t seen_avail_ = 0;  // avail.idx as last read
+  std::uint16_t next_used_ = 0;   // staged entries included
+  std::uint16_t used_index_ = 0;  // as published
+  bool event_index_ = false;
+  bool indirect_ = false;
+  RingError error_ = RingError::none;
+  std::byte* descriptors_ = nullptr;
+  std::byte* avail_ = nullptr;
+  std::byte* used_ = nullptr;
+  AddressCache buffers_;
+};
+
+inline std::uint16_t SplitRing::available(std::memory_order order) noexcept {
+  if (size_ == 0 || error_ != RingError::none) return 0;
+  seen_avail_ = index(avail_ + kAvailIndex).load(order);
+  const auto waiting = static_cast<std::uint16_t>(seen_avail_ - next_avail_);
+  if (waiting > size_) [[unlikely]] {
+    fail(RingError::index_jump);
+    return 0;
+  }
+  return waiting;
+}
+
+inline PopStatus SplitRing::pop(SegmentList& list, Chain& chain) noexcept {
+  if (next_avail_ == seen_avail_ && available() == 0) {
+    return error_ == RingError::none ? PopStatus::empty : PopStatus::broken;
+  }
+  if (error_ != RingError::none) [[unlikely]]
+    return PopStatus::broken;
+  const std::uint16_t head = load_relaxed(avail_ + kAvailRing + 2U * (next_avail_ & mask_));
+  if (head >= size_) [[unlikely]]
+    return fail(RingError::bad_head);
+  // The chains behind this one will be asked for next; a stale entry costs nothing but the prefetch.
+  const std::uint16_t ahead = load_relaxed(avail_ + kAvailRing + 2U * ((next_avail_ + 2U) & mask_));
+  __builtin_prefetch(descriptors_ + sizeof(SplitDescriptor) * (ahead & mask_));
+
+  chain = Chain{};
+  chain.id = head;
+  const SplitDescriptor descriptor = copy_descriptor(descriptors_, head);
+  // The common case: one descriptor, or an element followed by others handled out of line.
+  if ((descriptor.flags & (SplitDescriptor::kNext | SplitDescriptor::kIndirect)) == 0 &&
+      descriptor.length != 0 && !list.full()) [[likely]] {
+    std::byte* const data = buffers_.translate(descriptor.address, descriptor.length);
+    if (data == nullptr) [[unlikely]]
+      return fail(RingError::unmapped_buffer);
+    list.append(data, descriptor.length);
+    const bool writable = (descriptor.flags & SplitDescriptor::kWrite) != 0;
+    (writable ? chain.writable : chain.readable) = 1;
+    (writable ? chain.writable_bytes : chain.readable_bytes) = descriptor.length;
+    ++next_avail_;
+    return PopStatus::chain;
+  }
+  return walk(descriptor, list, chain);
+}
+
+inline bool SplitRing::flush() noexcept {
+  const std::uint16_t before = used_index_;
+  if (next_used_ == before) return false;
+  used_index_ = next_used_;
+  index(used_ + kUsedIndex).store(next_used_, std::memory_order_seq_cst);
+  if (event_index_) {
+    const std::uint16_t event = index(avail_ + avail_used_event(size_)).load(std::memory_order_seq_cst);
+    return event_passed(event, next_used_, before);
+  }
+  return (index(avail_ + kAvailFlags).load(std::memory_order_seq_cst) & kAvailNoInterrupt) == 0;
+}
+
+static_assert(DeviceRing<SplitRing>);
+
+}  // namespace patchbay::devices::virtio
