@@ -1,7 +1,7 @@
 # Labs on the real host: namespaces, KVM, the patchbay program. All need root and print what they check.
 find_package(GTest REQUIRED)
 
-add_executable(node_test lab/node_test.cpp)
+add_executable(node_test "${CMAKE_CURRENT_LIST_DIR}/lab/node_test.cpp")
 target_link_libraries(node_test PRIVATE patchbay_options patchbay_node GTest::gmock GTest::gtest_main)
 add_test(NAME node_test COMMAND node_test)
 set_tests_properties(node_test PROPERTIES LABELS integration TIMEOUT 60)

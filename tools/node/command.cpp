@@ -136,16 +136,34 @@ int shell_status(int wait_status) {
   return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-/// Appends what is in the pipe now. Returns false at its end.
-bool drain(int fd, std::string& output) {
-  std::array<char, 16384> buffer;
-  for (;;) {
-    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
-    if (got < 0) return errno == EAGAIN || errno == EINTR;
-    if (got == 0) return false;
-    output.append(buffer.data(), std::min(static_cast<std::size_t>(got), kMaxCommandOutput - output.size()));
+/// A pipe that collects what a command prints.
+struct Stream {
+  Stream() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw NodeError(fmt::format("pipe: {}", std::strerror(errno)));
+    reader.reset(ends[0]);
+    writer.reset(ends[1]);
+    ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
   }
-}
+  /// Takes what is there now; closes the reader at the end.
+  void drain() {
+    std::array<char, 16384> buffer;
+    while (reader) {
+      const ssize_t got = ::read(reader.get(), buffer.data(), buffer.size());
+      if (got > 0) {
+        text.append(buffer.data(), std::min(static_cast<std::size_t>(got), kMaxCommandOutput - text.size()));
+      } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+        reader.reset();
+      } else if (errno == EAGAIN) {
+        return;
+      }
+    }
+  }
+
+  FileDescriptor reader;
+  FileDescriptor writer;
+  std::string text;
+};
 
 /// Keeps terminal signals for the command while one runs attached.
 class IgnoreTerminalSignals {
@@ -170,65 +188,23 @@ class IgnoreTerminalSignals {
 
 }  // namespace
 
-std::vector<std::string> split_words(std::string_view line) {
-  std::vector<std::string> words;
-  std::string word;
-  bool in_word = false;
-  char quote = 0;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (quote == '\'') {
-      if (c == '\'')
-        quote = 0;
-      else
-        word += c;
-    } else if (c == '\\' && i + 1 < line.size()) {
-      // Inside "..." a backslash quotes only these four (POSIX Shell Command Language, 2.2.3).
-      const char next = line[i + 1];
-      if (quote == '"' && next != '"' && next != '\\' && next != '$' && next != '`') word += c;
-      word += next;
-      in_word = true;
-      ++i;
-    } else if (quote == '"') {
-      if (c == '"')
-        quote = 0;
-      else
-        word += c;
-    } else if (c == '\'' || c == '"') {
-      quote = c;
-      in_word = true;
-    } else if (c == ' ' || c == '\t' || c == '\n') {
-      if (in_word) words.push_back(std::exchange(word, {}));
-      in_word = false;
-    } else {
-      word += c;
-      in_word = true;
-    }
-  }
-  if (quote != 0) throw NodeError(fmt::format("the quote {} is not closed in: {}", quote, line));
-  if (in_word) words.push_back(word);
-  return words;
-}
-
 CommandResult run_in_node(int pid_fd, const Command& command, std::chrono::milliseconds timeout) {
-  int pipe_ends[2];
-  if (::pipe2(pipe_ends, O_CLOEXEC) != 0) throw NodeError(fmt::format("pipe: {}", std::strerror(errno)));
-  FileDescriptor reader(pipe_ends[0]);
-  FileDescriptor writer(pipe_ends[1]);
-  FileDescriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
-
-  const pid_t pid = spawn(pid_fd, command, {null.get(), writer.get(), writer.get()});
-  writer.reset();
+  Stream output;
+  Stream error_output;
+  const FileDescriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const pid_t pid = spawn(pid_fd, command, {null.get(), output.writer.get(), error_output.writer.get()});
+  output.writer.reset();
+  error_output.writer.reset();
   const FileDescriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
 
   CommandResult result;
   const auto deadline = std::chrono::steady_clock::now() + timeout;
-  bool open = true;
   for (;;) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    std::array<pollfd, 2> events{{{process.get(), POLLIN, 0}, {open ? reader.get() : -1, POLLIN, 0}}};
+    std::array<pollfd, 3> events{{{process.get(), POLLIN, 0},
+                                  {output.reader.get(), POLLIN, 0},
+                                  {error_output.reader.get(), POLLIN, 0}}};
     const int ready = ::poll(events.data(), events.size(), static_cast<int>(std::max<long>(left.count(), 0)));
     if (ready < 0 && errno != EINTR) break;
     if (ready == 0) {
@@ -236,13 +212,17 @@ CommandResult run_in_node(int pid_fd, const Command& command, std::chrono::milli
       ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0U);
       break;
     }
-    if (open && events[1].revents != 0) open = drain(reader.get(), result.output);
-    // A daemon that the command left behind may hold the pipe open: the command's own end is what counts.
+    output.drain();
+    error_output.drain();
+    // A daemon that the command left behind may hold the pipes open: the command's own end is what counts.
     if (events[0].revents != 0) break;
   }
   int status = 0;
   ::waitpid(pid, &status, 0);
-  static_cast<void>(drain(reader.get(), result.output));
+  output.drain();
+  error_output.drain();
+  result.output = std::move(output.text);
+  result.error_output = std::move(error_output.text);
   result.status = result.timed_out ? 124 : shell_status(status);
   return result;
 }

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,16 +19,13 @@ struct Command {
 };
 
 struct CommandResult {
-  int status = 0;      // exit status, 128 + signal number as shells count, 124 after a time-out
-  std::string output;  // standard output and error as they came, up to kMaxCommandOutput
+  int status = 0;            // exit status, 128 + signal number as shells count, 124 after a time-out
+  std::string output;        // standard output, up to kMaxCommandOutput
+  std::string error_output;  // standard error, likewise
   bool timed_out = false;
 };
 
 inline constexpr std::size_t kMaxCommandOutput = 1 << 20;  // bytes
-
-/// Splits a command line into words as a POSIX shell would: blanks separate, '...', "..." and \ quote.
-/// Nothing is expanded. Throws NodeError at an open quote.
-[[nodiscard]] std::vector<std::string> split_words(std::string_view line);
 
 /// Runs a command in the namespaces of the process behind `pid_fd` and collects what it prints. Blocks the
 /// calling thread until it ends or is killed after `timeout`. Throws NodeError if it cannot be started.

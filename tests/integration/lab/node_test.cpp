@@ -45,7 +45,8 @@ TEST_F(LinuxNodeTest, HasItsOwnHostNameProcessesAndInterfaces) {
 TEST_F(LinuxNodeTest, ReturnsOutputAndStatusOfCommands) {
   const LinuxNode node({"h1", "", {}});
   const CommandResult failed = run(node, "echo out; echo err >&2; exit 7");
-  EXPECT_EQ(failed.output, "out\nerr\n");
+  EXPECT_EQ(failed.output, "out\n");
+  EXPECT_EQ(failed.error_output, "err\n");
   EXPECT_EQ(failed.status, 7);
   EXPECT_EQ(run(node, "kill -TERM $$").status, 128 + SIGTERM);
   EXPECT_EQ(run_in_node(node.pid_fd(), {{"printenv", "COLOUR"}, {{"COLOUR", "blue"}}}, 5s).output, "blue\n");
@@ -166,16 +167,6 @@ TEST_F(LinuxNodeTest, ConfiguresInterfaces) {
   } catch (const NodeError& error) {
     EXPECT_THAT(error.what(), HasSubstr("eth7: finding the interface"));
   }
-}
-
-TEST(SplitWords, FollowsTheShell) {
-  using Words = std::vector<std::string>;
-  EXPECT_EQ(split_words("ip route add default"), (Words{"ip", "route", "add", "default"}));
-  EXPECT_EQ(split_words("  a\t b  "), (Words{"a", "b"}));
-  EXPECT_EQ(split_words(R"(sh -c 'a "b" \c' "d \"e\" \f" g\ h '')"),
-            (Words{"sh", "-c", R"(a "b" \c)", R"(d "e" \f)", "g h", ""}));
-  EXPECT_EQ(split_words(""), Words{});
-  EXPECT_THROW(static_cast<void>(split_words("echo 'open")), NodeError);
 }
 
 }  // namespace
