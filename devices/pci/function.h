@@ -68,6 +68,8 @@ class Function {
   /// Where a BAR answers now, or 0 while it is disabled or moved out of reach (a port above 0xFFFF, or the
   /// top of the address space, where the all-ones pattern of BAR sizing puts it).
   [[nodiscard]] std::uint64_t bar_address(unsigned bar) const noexcept;
+  /// Number of MSI-X messages, 0 without MSI-X.
+  [[nodiscard]] unsigned msix_vectors() const noexcept;
   /// An access inside a BAR. MSI-X table and PBA accesses are dealt with here, others go to the device model.
   void bar_read(unsigned bar, std::uint64_t offset, std::span<std::byte> data) noexcept;
   void bar_write(unsigned bar, std::uint64_t offset, std::span<const std::byte> data) noexcept;
@@ -88,7 +90,6 @@ class Function {
 
   [[nodiscard]] const GuestMemory& memory() const noexcept { return *attachment_.memory; }
   [[nodiscard]] Doorbells& doorbells() const noexcept { return *attachment_.doorbells; }
-  [[nodiscard]] unsigned msix_vectors() const noexcept;
   [[nodiscard]] bool msix_enabled() const noexcept;
   /// Sends message `vector`, or latches it in the PBA while masked. False if MSI-X is off or the vector
   /// absent (the caller falls back to set_intx). Any thread.

@@ -1,0 +1,51 @@
+// A guest kernel as an ELF executable (System V ABI, ELF-32 and ELF-64, x86): the segments to load and the
+// entry point that its PVH note names. The file comes from a user, so every offset in it is checked against
+// the file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace patchbay::vmm {
+
+/// The file is no kernel that can be booted; what() says why and what would do.
+class ImageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class ElfImage {
+ public:
+  struct Segment {
+    std::uint64_t physical_address;   // bytes
+    std::uint64_t memory_bytes;       // at least file.size(); the rest is zero
+    std::span<const std::byte> file;  // within this object
+  };
+
+  /// Reads and parses `path`. Throws ImageError.
+  [[nodiscard]] static ElfImage load(const std::string& path);
+  /// Parses `contents`; `name` is for error texts. Throws ImageError.
+  [[nodiscard]] static ElfImage parse(std::vector<std::byte> contents,
+                                      const std::string& name = "kernel image");
+
+  /// Segments with memory to fill, in the file's order; none of them wraps around.
+  [[nodiscard]] std::span<const Segment> segments() const noexcept { return segments_; }
+  /// Entry point in 32-bit protected mode (XEN_ELFNOTE_PHYS32_ENTRY), or none if there is no such note.
+  [[nodiscard]] std::optional<std::uint32_t> pvh_entry() const noexcept { return pvh_entry_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+ private:
+  ElfImage() = default;
+
+  std::string name_;
+  std::vector<std::byte> contents_;  // moves keep the buffer, so segments stay valid
+  std::vector<Segment> segments_;
+  std::optional<std::uint32_t> pvh_entry_;
+};
+
+}  // namespace patchbay::vmm

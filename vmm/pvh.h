@@ -1,0 +1,38 @@
+// The PVH boot protocol (xen/include/public/arch-x86/hvm/start_info.h, version 1; entry state in Xen's
+// docs/misc/pvh.pandoc): lays kernel, modules, command line and memory map out in guest memory and says where
+// to start.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "devices/guest_memory.h"
+#include "vmm/elf_image.h"
+#include "vmm/kvm.h"
+
+namespace patchbay::vmm {
+
+/// A file handed to the kernel beside its image: configuration, initial RAM disk.
+struct BootModule {
+  std::vector<std::byte> contents;
+  std::string command_line;
+};
+
+struct PvhEntry {
+  std::uint32_t instruction_pointer;  // 32-bit protected mode, paging off
+  std::uint32_t start_info;           // guest address, for EBX
+};
+
+/// Fills `memory` and returns the entry state. Throws ImageError if something does not fit; memory may be
+/// half filled then. `root_pointer` is the guest address of the ACPI RSDP, or 0.
+[[nodiscard]] PvhEntry load_pvh(const ElfImage& kernel, const devices::GuestMemory& memory,
+                                const std::string& command_line, std::span<const BootModule> modules,
+                                std::uint64_t root_pointer = 0);
+
+/// Puts a vCPU into the state that PVH promises a kernel.
+void set_pvh_state(KvmVcpu& vcpu, const PvhEntry& entry);
+
+}  // namespace patchbay::vmm

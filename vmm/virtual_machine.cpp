@@ -1,0 +1,382 @@
+#include "vmm/virtual_machine.h"
+
+#include <algorithm>
+#include <array>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+
+#include "vmm/address_space.h"
+#include "vmm/cpuid.h"
+#include "vmm/doorbells.h"
+#include "vmm/interrupts.h"
+#include "vmm/memory_map.h"
+#include "vmm/pci_host.h"
+#include "vmm/platform/exit_port.h"
+#include "vmm/platform/serial_16550.h"
+#include "vmm/platform/wait_device.h"
+#include "vmm/platform/wake_only_msi.h"
+
+namespace patchbay::vmm {
+
+const char* to_string(VmState state) noexcept {
+  switch (state) {
+    case VmState::off:
+      return "off";
+    case VmState::running:
+      return "running";
+    case VmState::paused:
+      return "paused";
+    case VmState::crashed:
+      return "crashed";
+  }
+  return "unknown";
+}
+
+struct VirtualMachine::Board {
+  Board(const VmConfig& config, const devices::GuestMemory& memory,
+        std::function<void(std::uint32_t)> on_exit)
+      : exit(std::move(on_exit)), pci(config.functions) {
+    Serial16550::Host host;
+    host.output = config.console_output;
+    if (config.interrupts == Interrupts::wake_only) {
+      wait = std::make_unique<WaitDevice>(memory);
+      wake_msi = std::make_unique<WakeOnlyMsi>(*wait);
+      space.add_ports(kWaitPort, WaitDevice::kPorts, *wait, "wait device");
+      host.input_arrived = [this] { wait->signal(Wake::console_input); };
+    } else {
+      router = std::make_unique<InterruptRouter>();
+      serial_pin = std::make_unique<LinePin>(*router, kSerialGsi);
+      host.pin = serial_pin.get();
+    }
+    serial = std::make_unique<Serial16550>(std::move(host));
+    space.add_ports(kSerialPort, Serial16550::kPorts, *serial, "serial port");
+    space.add_ports(kExitPort, ExitPort::kPorts, exit, "exit port");
+    pci.add_to(space);
+    attach_functions(memory);
+  }
+
+  void attach_functions(const devices::GuestMemory& memory) {
+    std::vector<devices::pci::Attachment> attachments;
+    for (std::size_t i = 0; i < pci.functions().size(); ++i) {
+      devices::pci::Attachment attachment{&memory, wake_msi.get(), nullptr, &doorbells};
+      if (router != nullptr) {
+        const auto gsi = kPciFirstGsi + static_cast<std::uint32_t>(i + 1) % kPciGsis;
+        msi.push_back(std::make_unique<IrqfdMsi>(*router, pci.functions()[i]->msix_vectors()));
+        pins.push_back(std::make_unique<LinePin>(*router, gsi));
+        attachment.msi = msi.back().get();
+        attachment.pin = pins.back().get();
+      }
+      attachments.push_back(attachment);
+    }
+    pci.attach(attachments);
+  }
+
+  AddressSpace space;
+  KvmDoorbells doorbells;
+  std::unique_ptr<WaitDevice> wait;         // wake_only
+  std::unique_ptr<WakeOnlyMsi> wake_msi;    // wake_only
+  std::unique_ptr<InterruptRouter> router;  // irqchip, like the next three
+  std::unique_ptr<LinePin> serial_pin;
+  std::vector<std::unique_ptr<IrqfdMsi>> msi;
+  std::vector<std::unique_ptr<LinePin>> pins;
+  std::unique_ptr<Serial16550> serial;
+  ExitPort exit;
+  PciHost pci;
+};
+
+struct VirtualMachine::Powered {
+  explicit Powered(KvmVm machine) : vm(std::move(machine)) {}
+  KvmVm vm;
+  std::vector<std::unique_ptr<Vcpu>> vcpus;  // gone before the machine
+};
+
+VirtualMachine::VirtualMachine(const KvmSystem& kvm, VmConfig config)
+    : kvm_(kvm),
+      config_(checked(std::move(config))),
+      ram_(config_.memory_bytes, config_.huge_pages),
+      board_(std::make_unique<Board>(
+          config_, ram_.view(), [this](std::uint32_t status) { end(Ending::guest_exit, status, {}); })) {}
+
+VirtualMachine::~VirtualMachine() {
+  const std::lock_guard control(control_mutex_);
+  stop(Ending::destroyed);
+}
+
+VmConfig VirtualMachine::checked(VmConfig config) {
+  const auto reject = [&](const std::string& text) { throw VmError("machine " + config.name + ": " + text); };
+  if (config.kernel == nullptr) reject("no kernel image given");
+  if (config.vcpus == 0) reject("0 vCPUs; give it at least one");
+  if (config.vcpus > 1 && config.interrupts == Interrupts::wake_only) {
+    reject(std::to_string(config.vcpus) +
+           " vCPUs without an interrupt controller; give it one vCPU or interrupts: irqchip");
+  }
+  if (config.vcpus > 255) reject(std::to_string(config.vcpus) + " vCPUs; the most is 255");
+  return config;
+}
+
+std::string VirtualMachine::described() const {
+  return "machine " + config_.name;
+}
+
+// --- control
+// -------------------------------------------------------------------------------------------------
+
+void VirtualMachine::power_on() {
+  const std::lock_guard control(control_mutex_);
+  const VmState now = state();
+  if (now == VmState::running || now == VmState::paused) {
+    throw VmError(described() + " is on already (" + to_string(now) + ")");
+  }
+  stop(Ending::power_off);
+  boot();
+}
+
+void VirtualMachine::power_off() {
+  const std::lock_guard control(control_mutex_);
+  stop(Ending::power_off);
+  if (state() == VmState::crashed) set_status({VmState::off, std::nullopt, {}});
+}
+
+void VirtualMachine::reset() {
+  const std::lock_guard control(control_mutex_);
+  stop(Ending::reset);
+  boot();
+}
+
+void VirtualMachine::pause() {
+  const std::lock_guard control(control_mutex_);
+  if (const VmState now = state(); now != VmState::running) {
+    throw VmError(described() + " is " + to_string(now) + "; only a running machine can be paused");
+  }
+  for (const auto& vcpu : powered_->vcpus)
+    vcpu->request_pause();
+  if (board_->wait) board_->wait->interrupt();
+  for (const auto& vcpu : powered_->vcpus)
+    vcpu->wait_until_paused();
+  {
+    const std::lock_guard lock(status_mutex_);
+    if (ending_ != Ending::none) return;  // the guest ended just now, which is reported on its own
+  }
+  set_status({VmState::paused, std::nullopt, {}});
+}
+
+void VirtualMachine::resume() {
+  const std::lock_guard control(control_mutex_);
+  if (const VmState now = state(); now != VmState::paused) {
+    throw VmError(described() + " is " + to_string(now) + "; only a paused machine can be resumed");
+  }
+  set_status({VmState::running, std::nullopt, {}});
+  for (const auto& vcpu : powered_->vcpus)
+    vcpu->resume();
+}
+
+bool VirtualMachine::press_power_button() noexcept {
+  if (board_->wait == nullptr) return false;
+  board_->wait->signal(Wake::power_button);
+  return true;
+}
+
+std::size_t VirtualMachine::console_input(std::span<const std::byte> data) {
+  return board_->serial->push_input(data);
+}
+
+// --- power on
+// --------------------------------------------------------------------------------------------------
+
+void VirtualMachine::boot() {
+  auto powered = std::make_unique<Powered>(kvm_.create_vm());
+  try {
+    powered->vm.set_reserved_pages(kIdentityMapPage, kTssPages);
+    std::uint32_t slot = kSlotLowRam;
+    for (const auto& region : ram_.view().regions()) {
+      powered->vm.set_memory(slot++, 0, region.guest_address, region.host);
+    }
+    powered->vm.set_memory(kSlotEcam, KVM_MEM_READONLY, kEcamStart, board_->pci.ecam_view());
+    if (config_.interrupts == Interrupts::irqchip) {
+      powered->vm.create_irqchip();
+      board_->router->connect(&powered->vm);
+    }
+    board_->doorbells.connect(&powered->vm);
+    create_vcpus(*powered);
+    board_->pci.assign_bars();
+
+    ram_.prefault(config_.prefault_bytes);
+    const std::uint32_t tsc_khz = powered->vcpus.front()->kvm().tsc_khz();
+    const PvhEntry entry =
+        load_pvh(*config_.kernel, ram_.view(), full_command_line(tsc_khz), config_.modules);
+    set_pvh_state(powered->vcpus.front()->kvm(), entry);
+    if (board_->wait) board_->wait->set_tsc_khz(tsc_khz);
+  } catch (...) {
+    reset_board();
+    set_status({VmState::off, std::nullopt, {}});
+    throw;
+  }
+
+  unclaimed_accesses_.store(0, std::memory_order_relaxed);
+  live_vcpus_.store(config_.vcpus);
+  const auto& vcpus = powered->vcpus;
+  {
+    const std::lock_guard lock(status_mutex_);
+    powered_ = std::move(powered);
+    ending_ = Ending::none;
+    failure_.clear();
+  }
+  set_status({VmState::running, std::nullopt, {}});
+  for (const auto& vcpu : vcpus)
+    vcpu->start("vcpu:" + config_.name);
+}
+
+void VirtualMachine::create_vcpus(Powered& powered) {
+  const CpuidEntries host = kvm_.supported_cpuid();
+  const bool irqchip = config_.interrupts == Interrupts::irqchip;
+  for (unsigned id = 0; id < config_.vcpus; ++id) {
+    auto vcpu = std::make_unique<Vcpu>(powered.vm.create_vcpu(id), id, static_cast<VcpuOwner&>(*this));
+    vcpu->kvm().set_cpuid(guest_cpuid(host, id, config_.vcpus, vcpu->kvm().tsc_khz(), irqchip));
+    // The wait device compares the guest's deadlines with the host's TSC.
+    if (!vcpu->kvm().set_tsc_offset(0) && !irqchip) {
+      throw VmError(described() + ": this kernel cannot set the guest's TSC; use Linux 5.16 or later");
+    }
+    powered.vcpus.push_back(std::move(vcpu));
+  }
+}
+
+std::string VirtualMachine::full_command_line(std::uint32_t tsc_khz) const {
+  if (config_.interrupts != Interrupts::wake_only) return config_.command_line;
+  std::array<char, 96> platform;
+  std::snprintf(platform.data(), platform.size(), "ecam=0x%" PRIx64 " tsc_khz=%" PRIu32 " wait=0x%x ",
+                kEcamStart, tsc_khz, unsigned{kWaitPort});
+  return platform.data() + config_.command_line;
+}
+
+// --- the end
+// ---------------------------------------------------------------------------------------------------
+
+void VirtualMachine::stop(Ending ending) {
+  if (powered_ == nullptr) return;
+  end(ending, 0, {});
+  for (const auto& vcpu : powered_->vcpus)
+    vcpu->join();
+  std::unique_ptr<Powered> gone;
+  {
+    const std::lock_guard lock(status_mutex_);
+    last_exits_ = {};
+    for (const auto& vcpu : powered_->vcpus) {
+      const ExitCounts counts = vcpu->exits();
+      std::transform(counts.begin(), counts.end(), last_exits_.begin(), last_exits_.begin(), std::plus<>());
+    }
+    gone = std::move(powered_);
+  }
+  gone.reset();
+  ram_.discard();
+}
+
+void VirtualMachine::end(Ending ending, std::uint32_t exit_status, std::string failure) noexcept {
+  const std::lock_guard lock(status_mutex_);
+  if (ending_ == Ending::none) {
+    ending_ = ending;
+    exit_status_ = exit_status;
+    failure_ = std::move(failure);
+  }
+  for (const auto& vcpu : powered_->vcpus)
+    vcpu->request_stop();
+  if (board_->wait) board_->wait->interrupt();
+}
+
+void VirtualMachine::reset_board() noexcept {
+  board_->pci.reset();
+  board_->serial->reset();
+  if (board_->wait) board_->wait->reset();
+  board_->doorbells.connect(nullptr);
+  if (board_->router) board_->router->connect(nullptr);
+}
+
+void VirtualMachine::vcpu_ended() noexcept {
+  if (live_vcpus_.fetch_sub(1) != 1) return;
+  // The last one switches the light off: from here on no device touches guest memory.
+  reset_board();
+  Ending ending;
+  VmStatus status;
+  {
+    const std::lock_guard lock(status_mutex_);
+    ending = ending_;
+    if (ending == Ending::crash) {
+      status = {VmState::crashed, std::nullopt, failure_};
+    } else if (ending == Ending::guest_exit) {
+      status.exit_status = exit_status_;
+    }
+  }
+  // A machine that is reset runs on, to the outside; one that is destroyed has nobody left to tell.
+  if (ending == Ending::reset || ending == Ending::destroyed) return;
+  set_status(std::move(status));
+}
+
+void VirtualMachine::guest_shutdown() noexcept {
+  end(Ending::guest_exit, 0, {});
+}
+void VirtualMachine::vcpu_failed(std::string text) noexcept {
+  end(Ending::crash, 0, std::move(text));
+}
+
+// --- accesses
+// ----------------------------------------------------------------------------------------------------
+
+bool VirtualMachine::port(std::uint16_t port, bool write, std::size_t size, std::span<std::byte> data,
+                          const std::atomic<bool>& interrupted, ExitKind& kind) noexcept {
+  const bool waits = board_->wait != nullptr && !write && port == kWaitPort + WaitDevice::kWaitOffset &&
+                     data.size() == sizeof(std::uint32_t);
+  if (waits) {
+    kind = ExitKind::wait;
+    const auto bits = board_->wait->wait([&] { return interrupted.load(std::memory_order_seq_cst); });
+    if (!bits) return false;
+    std::memcpy(data.data(), &*bits, sizeof *bits);
+    return true;
+  }
+  const bool claimed =
+      write ? board_->space.write_port(port, size, data) : board_->space.read_port(port, size, data);
+  if (!claimed) unclaimed_accesses_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void VirtualMachine::memory_read(std::uint64_t address, std::span<std::byte> data) noexcept {
+  if (!board_->space.read_memory(address, data)) unclaimed_accesses_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void VirtualMachine::memory_write(std::uint64_t address, std::span<const std::byte> data) noexcept {
+  if (!board_->space.write_memory(address, data)) unclaimed_accesses_.fetch_add(1, std::memory_order_relaxed);
+}
+
+// --- observation
+// -------------------------------------------------------------------------------------------------
+
+VmStatus VirtualMachine::status() const {
+  const std::lock_guard lock(status_mutex_);
+  return status_;
+}
+
+void VirtualMachine::set_status(VmStatus status) {
+  {
+    const std::lock_guard lock(status_mutex_);
+    status_ = status;
+  }
+  if (config_.on_state_change) config_.on_state_change(status);
+}
+
+VmStatistics VirtualMachine::statistics() const {
+  VmStatistics statistics;
+  statistics.unclaimed_accesses = unclaimed_accesses_.load(std::memory_order_relaxed);
+  const std::lock_guard lock(status_mutex_);
+  if (powered_ == nullptr) {
+    statistics.exits = last_exits_;
+    return statistics;
+  }
+  for (const auto& vcpu : powered_->vcpus) {
+    const ExitCounts counts = vcpu->exits();
+    std::transform(counts.begin(), counts.end(), statistics.exits.begin(), statistics.exits.begin(),
+                   std::plus<>());
+  }
+  return statistics;
+}
+
+}  // namespace patchbay::vmm
