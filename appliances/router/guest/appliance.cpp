@@ -15,14 +15,27 @@ constexpr Nanoseconds kLinkCheckInterval = kSecond;
 
 }  // namespace
 
+bool Appliance::congested(Nanoseconds now) noexcept {
+  bool any = false;
+  for (VirtioNet& card : cards_)
+    any |= card.congested(now);
+  return any;
+}
+
 bool Appliance::forward(Router& router, Nanoseconds now) noexcept {
   std::array<PacketBuffer*, kBurstPackets> packets;
   bool worked = false;
-  for (VirtioNet& card : cards_) {
-    const std::size_t count = card.receive(packets);
-    if (count == 0) continue;
-    router.receive(std::span(packets).first(count), now);
+  for (std::size_t i = 0; i < cards_.size(); ++i) {
+    const std::size_t turn = next_card_;
+    next_card_ = turn + 1 < cards_.size() ? turn + 1 : 0;
+    if (!cards_[turn].frames_waiting()) continue;
     worked = true;
+    if (congested(now)) {
+      next_card_ = turn;
+      break;
+    }
+    const std::size_t count = cards_[turn].receive(packets);
+    router.receive(std::span(packets).first(count), now);
   }
   return worked;
 }
@@ -49,6 +62,15 @@ void Appliance::take_signals(Nanoseconds now) noexcept {
     link_check_ = std::max(now, last_link_check_ + kLinkCheckInterval);
   }
   if ((signals & WaitDevice::kConsoleInput) != 0) input_waiting_ = true;
+  if ((signals & WaitDevice::kPowerButton) != 0) power_off();
+}
+
+void Appliance::power_off() noexcept {
+  uart_.write("\r\npower off\r\n");
+  while (uart_.flush(kConsolePortion)) {
+  }
+  out32(power_port_, 0);
+  crash();  // the machine is still on
 }
 
 void Appliance::check_links(Router& router, Nanoseconds now) noexcept {

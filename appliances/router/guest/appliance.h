@@ -47,9 +47,10 @@ class IdlePolling {
 
 class Appliance final : public Environment {
  public:
-  Appliance(std::span<VirtioNet> cards, BufferPool& pool, Uart& uart, WaitDevice& wait,
-            const Clock& clock) noexcept
-      : cards_(cards), pool_(pool), uart_(uart), wait_(wait), clock_(clock) {}
+  /// A write to `power_port` switches the machine off.
+  Appliance(std::span<VirtioNet> cards, BufferPool& pool, Uart& uart, WaitDevice& wait, const Clock& clock,
+            std::uint16_t power_port) noexcept
+      : cards_(cards), pool_(pool), uart_(uart), wait_(wait), clock_(clock), power_port_(power_port) {}
 
   /// Works for `router`, which was created with this object as its environment, for ever.
   [[noreturn]] void run(Router& router) noexcept;
@@ -67,9 +68,11 @@ class Appliance final : public Environment {
 
  private:
   [[nodiscard]] bool forward(Router& router, Nanoseconds now) noexcept;
+  [[nodiscard]] bool congested(Nanoseconds now) noexcept;
   [[nodiscard]] bool serve_console(Router& router, Nanoseconds now) noexcept;
   void take_signals(Nanoseconds now) noexcept;
   void check_links(Router& router, Nanoseconds now) noexcept;
+  [[noreturn]] void power_off() noexcept;
   void sleep(Nanoseconds deadline) noexcept;
 
   std::span<VirtioNet> cards_;
@@ -77,7 +80,9 @@ class Appliance final : public Environment {
   Uart& uart_;
   WaitDevice& wait_;
   const Clock& clock_;
+  std::uint16_t power_port_;
   IdlePolling idle_;
+  std::size_t next_card_ = 0;  // whose turn it is to receive
   bool input_waiting_ = false;
   Nanoseconds link_check_ = kNever;
   Nanoseconds last_link_check_ = 0;

@@ -1,8 +1,9 @@
 /*
  * Entry of the appliance by the PVH boot ABI (Xen, "x86/HVM direct boot ABI"): 32-bit protected mode, flat segments,
- * paging off, EBX = address of struct hvm_start_info. Switches to long mode and leaves for CPL 3 with IOPL 3 for
- * good: there are no interrupts, no interrupt table and no way back, so a fault is a triple fault, which the VMM
- * reports as a crash.
+ * paging off, EBX = address of struct hvm_start_info. Switches to long mode and leaves for CPL 3 for good: there are
+ * no interrupts, no interrupt table and no way back, so a fault is a triple fault, which the VMM reports as a crash.
+ * Ports are opened to CPL 3 by the I/O permission bitmap, since a host that emulates supervisor mode (PVM) does not
+ * keep IOPL.
  *
  * Some hosts emulate supervisor mode about a thousand times slower than user mode runs, hence page tables and GDT
  * are laid out by the assembler and some thirty instructions remain.
@@ -25,9 +26,13 @@
 #define SELECTOR_DATA 0x10
 #define SELECTOR_USER_DATA 0x18
 #define SELECTOR_USER_CODE64 0x20
+#define SELECTOR_TSS 0x28
+
+#define TSS_BYTES 104
+#define PORTS 0x1000                    /* ports below are CPL 3's */
+#define TSS_LIMIT (TSS_BYTES + PORTS / 8)
 
 #define RFLAGS_RESERVED 0x0002
-#define RFLAGS_IOPL3 0x3000
 
 /* Present, writable, user; accessed and dirty from the start, so that no walker ever has to write to the tables. */
 #define PTE_TABLE 0x27
@@ -67,13 +72,15 @@ _start:
         .code64
 1:      movl    $SELECTOR_DATA, %eax
         movl    %eax, %ss
+        movl    $SELECTOR_TSS, %eax
+        ltr     %ax
         movl    $(SELECTOR_USER_DATA | 3), %eax
         movl    %eax, %ds
         movl    %eax, %es
         movl    $stack_top, %esp
         pushq   $(SELECTOR_USER_DATA | 3)
         pushq   $stack_top
-        pushq   $(RFLAGS_RESERVED | RFLAGS_IOPL3)
+        pushq   $RFLAGS_RESERVED
         pushq   $(SELECTOR_USER_CODE64 | 3)
         pushq   $user_mode
         iretq
@@ -96,9 +103,19 @@ gdt:    .quad   0
         .quad   0x00CF93000000FFFF
         .quad   0x00CFF3000000FFFF
         .quad   0x00AFFB000000FFFF
+        .word   TSS_LIMIT, tss_base_0_15        /* the pieces of its address come from router.ld */
+        .byte   tss_base_16_23, 0x89, 0, 0
+        .quad   0
 gdt_pointer:
         .word   . - gdt - 1
         .long   gdt
+
+        .globl  tss
+        .align  8
+tss:    .fill   102, 1, 0
+        .word   TSS_BYTES               /* offset of the I/O permission bitmap */
+        .fill   PORTS / 8, 1, 0
+        .byte   0xFF
 
         /* Identity map of the first 4 GiB in 2 MiB pages: RAM, and the PCI windows below 4 GiB. */
         .align 4096

@@ -1,5 +1,5 @@
-// The few processor instructions that C++ has no name for. All of them work in CPL 3 with IOPL 3; port
-// accesses leave the guest and cost tens of microseconds on some hosts.
+// The few processor instructions that C++ has no name for. All of them work in CPL 3, to which boot.S opens
+// the ports; port accesses leave the guest and cost tens of microseconds on some hosts.
 #pragma once
 
 #include <cstddef>

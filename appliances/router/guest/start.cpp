@@ -36,6 +36,7 @@ constexpr std::uint16_t kMaxRing = 256;
 constexpr std::uint16_t kMinRing = 32;
 constexpr std::uint16_t kConsolePort = 0x3F8;
 constexpr std::uint16_t kWaitPort = 0x600;
+constexpr std::uint16_t kPowerPort = 0x608;
 
 std::uint16_t console_port = kConsolePort;  // for panic()
 
@@ -173,7 +174,8 @@ std::uint16_t ring_size(std::size_t cards, std::size_t frame_bytes, std::size_t 
   // router.
   const std::uint16_t ring = ring_size(cards.size(), frame_bytes, arena.available());
   static BufferPool pool(arena, (2 * cards.size() + 1) * ring, frame_bytes);
-  static Appliance appliance(cards, pool, uart, wait, clock);
+  static Appliance appliance(cards, pool, uart, wait, clock,
+                             static_cast<std::uint16_t>(command_line.number("poweroff", kPowerPort)));
 
   const std::string_view hostname = command_line.value("hostname");
   const RouterConfig config{.interfaces = std::span(interfaces).first(cards.size()),

@@ -16,6 +16,33 @@
 
 namespace patchbay::router::guest {
 
+/// Whether frames should wait at the inputs because an output is full. On links with flow control that is
+/// what keeps bursts from being lost. An output that does not drain, say to a guest that is paused, must not
+/// stop the others: a hold ends after kLongest, and after one that was in vain there is none until half of
+/// the ring is free.
+class TransmitHold {
+ public:
+  [[nodiscard]] bool wanted(std::size_t free, std::size_t size, Nanoseconds now) noexcept {
+    if (free >= kBurstPackets) {
+      holding_ = false;
+      if (free >= size / 2) in_vain_ = false;
+      return false;
+    }
+    if (in_vain_) return false;
+    if (!holding_) since_ = now;
+    holding_ = now - since_ < kLongest;
+    in_vain_ = !holding_;
+    return holding_;
+  }
+
+ private:
+  static constexpr Nanoseconds kLongest = 2 * kMillisecond;
+
+  bool holding_ = false;
+  bool in_vain_ = false;
+  Nanoseconds since_ = 0;
+};
+
 class VirtioNet {
  public:
   static constexpr std::uint16_t kDeviceId = 0x1041;
@@ -35,10 +62,15 @@ class VirtioNet {
   /// Carrier; a register access.
   [[nodiscard]] bool link_up() const noexcept;
 
+  [[nodiscard]] bool frames_waiting() const noexcept { return receive_ring_->waiting() != 0; }
   /// Takes received frames, up to packets.size(), which is at most kBurstPackets; returns how many.
   [[nodiscard]] std::size_t receive(std::span<PacketBuffer*> packets) noexcept;
   /// Queues frames for sending; returns how many from the front fitted. They go out with flush().
   [[nodiscard]] std::size_t transmit(std::span<PacketBuffer* const> packets) noexcept;
+  /// True if the transmit ring is so full that received frames had better stay where they are (TransmitHold).
+  [[nodiscard]] bool congested(Nanoseconds now) noexcept {
+    return hold_.wanted(transmit_ring_->free(), transmit_ring_->size(), now);
+  }
   /// Ends a round: takes sent buffers back, refills the receive ring, and shows the card both rings, with at
   /// most one notification each.
   void flush() noexcept;
@@ -58,6 +90,7 @@ class VirtioNet {
   std::optional<SplitRing> transmit_ring_;
   Doorbell receive_doorbell_;
   Doorbell transmit_doorbell_;
+  TransmitHold hold_;
 };
 
 }  // namespace patchbay::router::guest
