@@ -259,4 +259,27 @@ PacketOrigin read_packet_origin(std::span<const std::byte> block) noexcept {
   return {words[0], std::uint64_t{words[1]} << 32 | words[2]};
 }
 
+std::uint64_t read_dropped(std::span<const std::byte> block) noexcept {
+  struct OptionHeader {
+    std::uint16_t code;
+    std::uint16_t length;
+  } option{};
+  constexpr std::size_t kFixedBytes = 20;  // type, length, interface, time
+  constexpr std::size_t kTrailerBytes = 4;
+  if (block.size() < kFixedBytes + kTrailerBytes) return 0;
+  block = block.first(block.size() - kTrailerBytes).subspan(kFixedBytes);
+  while (block.size() >= sizeof option) {
+    std::memcpy(&option, block.data(), sizeof option);
+    block = block.subspan(sizeof option);
+    if (option.code == kEndOfOptions || option.length > block.size()) break;
+    if (option.code == kIsbIfDrop && option.length == sizeof(std::uint64_t)) {
+      std::uint64_t dropped = 0;
+      std::memcpy(&dropped, block.data(), sizeof dropped);
+      return dropped;
+    }
+    block = block.subspan(std::min(padded(option.length), block.size()));
+  }
+  return 0;
+}
+
 }  // namespace patchbay::vswitch::capture

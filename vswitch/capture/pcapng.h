@@ -105,4 +105,7 @@ struct PacketOrigin {
 };
 [[nodiscard]] PacketOrigin read_packet_origin(std::span<const std::byte> block) noexcept;
 
+/// isb_ifdrop of an interface statistics block of any origin; 0 if it has none.
+[[nodiscard]] std::uint64_t read_dropped(std::span<const std::byte> block) noexcept;
+
 }  // namespace patchbay::vswitch::capture

@@ -170,6 +170,19 @@ TEST(Pcapng, AppendsBehindWhatIsThere) {
   EXPECT_EQ(read_block_header(std::span(out).subspan(28)).type, BlockType::interface_description);
 }
 
+TEST(Pcapng, ReadsBackTheDropsOfAnInterface) {
+  InterfaceStatistics statistics;
+  EXPECT_EQ(read_dropped(encoded(statistics)), 0U);
+  statistics.received = 9;
+  statistics.dropped = 0x1'0000'0002;
+  EXPECT_EQ(read_dropped(encoded(statistics)), 0x1'0000'0002U);
+  // An option that reaches beyond the block.
+  std::vector<std::byte> block = encoded(statistics);
+  block[22] = std::byte{0xFF};
+  EXPECT_EQ(read_dropped(block), 0U);
+  EXPECT_EQ(read_dropped(to_bytes({5, 0, 0, 0, 12, 0, 0, 0, 12, 0, 0, 0})), 0U);
+}
+
 TEST(Pcapng, ReadsBackThePacketOrigin) {
   EnhancedPacket packet;
   packet.interface = 5;

@@ -1,0 +1,77 @@
+// Any text as a capture filter, run on any frame, as native code and interpreted: an error with a text or a
+// decision, the same from both, and no read outside the frame.
+//
+// Input: an expression, a zero byte, a frame.
+#include <netdb.h>
+#include <pcap/pcap.h>
+#include <rte_eal.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vswitch/capture/filter.h"
+#include "vswitch/capture/frame_copy.h"
+
+/// Stands in for the C library's: a fuzzer asks no name server.
+extern "C" int getaddrinfo(const char* /*node*/, const char* /*service*/, const addrinfo* /*hints*/,
+                           addrinfo** /*result*/) {
+  return EAI_NONAME;
+}
+
+extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** /*argv*/) {
+  static std::string words[] = {"fuzzer",   "--no-huge", "--no-shconf",    "--no-pci",
+                                "--lcores", "0",         "--no-telemetry", "--log-level=1"};
+  std::vector<char*> arguments;
+  for (std::string& word : words)
+    arguments.push_back(word.data());
+  if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) std::abort();
+  return 0;
+}
+
+namespace {
+
+using patchbay::vswitch::FrameView;
+using patchbay::vswitch::kHeaderBytes;
+using patchbay::vswitch::Piece;
+namespace capture = patchbay::vswitch::capture;
+
+/// libpcap's own decision, on the whole frame in one piece.
+bool reference(const std::string& expression, std::span<const unsigned char> frame) {
+  pcap_t* handle = pcap_open_dead(DLT_EN10MB, patchbay::vswitch::kMaxFrameBytes);
+  bpf_program program{};
+  if (pcap_compile(handle, &program, expression.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0) std::abort();
+  pcap_pkthdr header{};
+  header.caplen = header.len = static_cast<bpf_u_int32>(frame.size());
+  const bool matches = pcap_offline_filter(&program, &header, frame.data()) != 0;
+  pcap_freecode(&program);
+  pcap_close(handle);
+  return matches;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  const std::span input(data, size);
+  const auto end = std::find(input.begin(), input.end(), 0);
+  const std::string expression(input.begin(), end);
+  std::vector<unsigned char> frame(end == input.end() ? end : end + 1, input.end());
+  if (frame.empty()) frame.assign(60, 0);
+
+  FrameView view;
+  view.length = static_cast<std::uint32_t>(frame.size());
+  const auto bytes = std::as_bytes(std::span(frame));
+  std::copy_n(bytes.begin(), std::min(bytes.size(), kHeaderBytes), view.header.begin());
+  const Piece tail[] = {bytes.subspan(std::min(bytes.size(), kHeaderBytes))};
+  view.tail = tail;
+  try {
+    const auto filter = std::make_unique<capture::Filter>(expression);
+    const bool expected = expression.empty() || reference(expression, frame);
+    if (filter->matches(view) != expected) std::abort();
+  } catch (const capture::FilterError& error) {
+    if (std::string(error.what()).empty()) std::abort();
+  }
+  return 0;
+}
