@@ -17,6 +17,10 @@ inline constexpr std::uint64_t kPageBytes = 4096;
 inline constexpr std::uint64_t kBootInfoStart = 0x6000;
 inline constexpr std::uint64_t kLowMemoryEnd = 0x9F000;
 inline constexpr std::uint64_t kHighMemoryStart = 1 * kMiB;
+/// The task state segment that the machine starts with, in the reserved part below 1 MiB: 104 bytes, then a
+/// bit per port, all clear (allowed), and the terminating byte. See set_pvh_state().
+inline constexpr std::uint64_t kTaskState = kLowMemoryEnd;
+inline constexpr std::uint64_t kTaskStateBytes = 104 + 65536 / 8 + 1;
 /// RAM beyond this address continues at 4 GiB: the hole is for devices.
 inline constexpr std::uint64_t kHoleStart = 3 * kGiB;
 inline constexpr std::uint64_t kHoleEnd = 4 * kGiB;

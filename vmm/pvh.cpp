@@ -120,6 +120,17 @@ std::vector<MemoryMapEntry> memory_map(const devices::GuestMemory& memory) {
   return map;
 }
 
+/// An empty task state whose I/O permission bitmap allows every port. KVM without hardware virtualization
+/// does not carry IOPL 3 into user mode, so there the bitmap is what lets user mode reach ports; elsewhere
+/// IOPL decides first.
+void place_task_state(const devices::GuestMemory& memory) {
+  std::byte* const task = memory.translate(kTaskState, kTaskStateBytes);
+  std::memset(task, 0, kTaskStateBytes);
+  const std::uint16_t bitmap_offset = 104;
+  std::memcpy(task + 102, &bitmap_offset, sizeof bitmap_offset);
+  task[kTaskStateBytes - 1] = std::byte{0xFF};
+}
+
 kvm_segment flat_segment(std::uint8_t type, std::uint16_t selector) {
   kvm_segment segment{};
   segment.limit = 0xFFFF'FFFF;
@@ -161,9 +172,11 @@ PvhEntry load_pvh(const ElfImage& kernel, const devices::GuestMemory& memory, co
   info.root_pointer = root_pointer;
   info.memory_map = area.place(std::as_bytes(std::span(map)));
   info.memory_map_entries = static_cast<std::uint32_t>(map.size());
-  if (overlaps_kernel(kernel, kBootInfoStart, area.end())) {
+  place_task_state(memory);
+  if (overlaps_kernel(kernel, kBootInfoStart, area.end()) ||
+      overlaps_kernel(kernel, kTaskState, kTaskState + kTaskStateBytes)) {
     throw ImageError(kernel.name() +
-                     ": occupies the addresses of the boot information below 640 KiB; link it at 1 MiB");
+                     ": occupies the addresses of the boot information below 1 MiB; link it at 1 MiB");
   }
   std::memcpy(memory.translate(info_address, sizeof info), &info, sizeof info);
   return {*kernel.pvh_entry(), static_cast<std::uint32_t>(info_address)};
@@ -174,7 +187,8 @@ void set_pvh_state(KvmVcpu& vcpu, const PvhEntry& entry) {
   sregs.cs = flat_segment(11, 0x08);                                             // execute, read, accessed
   sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat_segment(3, 0x10);  // read, write, accessed
   kvm_segment task{};
-  task.limit = 0x67;
+  task.base = kTaskState;
+  task.limit = kTaskStateBytes - 1;
   task.type = 11;  // busy 32-bit TSS
   task.present = 1;
   sregs.tr = task;

@@ -32,7 +32,10 @@ struct PvhEntry {
                                 const std::string& command_line, std::span<const BootModule> modules,
                                 std::uint64_t root_pointer = 0);
 
-/// Puts a vCPU into the state that PVH promises a kernel.
+/// Puts a vCPU into the state that PVH promises a kernel. One thing differs: the task register holds the
+/// segment that load_pvh() placed in reserved memory instead of an empty one, which opens the ports to user
+/// mode on every kind of host, as long as the guest keeps the first 2 MiB mapped where they are and loads no
+/// other task register.
 void set_pvh_state(KvmVcpu& vcpu, const PvhEntry& entry);
 
 }  // namespace patchbay::vmm
