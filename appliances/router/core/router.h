@@ -13,19 +13,14 @@
 #include "appliances/router/core/address.h"
 #include "appliances/router/core/arena.h"
 #include "appliances/router/core/config/config_error.h"
+#include "appliances/router/core/config/configuration.h"
 #include "appliances/router/core/console/console.h"
 #include "appliances/router/core/counters.h"
 #include "appliances/router/core/environment.h"
 #include "appliances/router/core/packet.h"
+#include "appliances/router/core/state.h"
 
 namespace patchbay::router {
-
-/// A network card as the driver found it. The name is copied (at most kMaxInterfaceName characters).
-struct InterfaceConfig {
-  std::string_view name;     // "eth0"
-  MacAddress mac;            // an individual address
-  std::uint32_t mtu = 1500;  // the largest IP packet the card can send and receive, 68 to 65535
-};
 
 struct RouterConfig {
   std::span<const InterfaceConfig> interfaces;  // at most kMaxInterfaces; the position is the InterfaceId
@@ -33,7 +28,7 @@ struct RouterConfig {
   std::string_view version;                     // shown by `show version`
 };
 
-class Router {
+class Router final {
  public:
   /// Makes a router in `arena`, whose free space bounds its tables: 256 KiB are enough for a small one, 64
   /// MiB for a full Internet table. Interfaces without an address forward nothing. Returns nullptr if the
@@ -59,10 +54,24 @@ class Router {
   void set_link(InterfaceId interface, bool up, Nanoseconds now) noexcept;
 
   /// The terminal's other half: feed it what was typed.
-  [[nodiscard]] Console& console() noexcept;
+  [[nodiscard]] Console& console() noexcept { return console_; }
 
-  [[nodiscard]] const RouterCounters& counters() const noexcept;
-  [[nodiscard]] const InterfaceCounters& counters(InterfaceId interface) const noexcept;
+  [[nodiscard]] const RouterCounters& counters() const noexcept { return state_.plane.counters; }
+  [[nodiscard]] const InterfaceCounters& counters(InterfaceId interface) const noexcept {
+    return state_.plane.interfaces[interface].counters;
+  }
+  [[nodiscard]] const RouterState& state() const noexcept { return state_; }
+
+ private:
+  friend class Arena;  // makes it
+  struct Tables;
+
+  Router(const RouterConfig& config, const Tables& tables, Arena& arena, Environment& environment,
+         ConsoleOutput& output) noexcept;
+  void set_time(Nanoseconds now) noexcept;
+
+  RouterState state_;
+  Console console_;
 };
 
 }  // namespace patchbay::router

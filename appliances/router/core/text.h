@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -42,6 +41,8 @@ class TextWriter {
 
   /// Spaces up to `column` (counted from the start of the buffer), at least one.
   TextWriter& pad_to(std::size_t column) noexcept;
+  /// With leading zeros up to `width` digits.
+  TextWriter& pad_number(std::uint64_t number, unsigned width) noexcept;
   /// Nanoseconds as milliseconds with three decimals: "0.123".
   TextWriter& milliseconds(Nanoseconds time) noexcept;
   /// Nanoseconds as hours, minutes, seconds: "01:02:03".
