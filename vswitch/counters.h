@@ -34,12 +34,14 @@ using DropCounters = std::array<Counter, kDropReasons>;
 
 struct PortCounters {
   struct alignas(64) In {
-    Counter frames;     // pulled from the port, dropped ones included
+    Counter frames;  // pulled from the port, dropped ones included
     Counter bytes;
     Counter forwarded;  // offered to at least one other port
     Counter copies;     // times a frame was offered to another port (a flooded frame counts per port)
     DropCounters dropped;
-    void drop(DropReason reason, std::uint64_t n = 1) noexcept { dropped[static_cast<std::size_t>(reason)].add(n); }
+    void drop(DropReason reason, std::uint64_t n = 1) noexcept {
+      dropped[static_cast<std::size_t>(reason)].add(n);
+    }
   } in;
   struct alignas(64) Out {
     Counter offered;    // meant for this port
@@ -47,7 +49,9 @@ struct PortCounters {
     Counter bytes;      // of delivered frames
     Counter in_flight;  // held by the switch (impairments)
     DropCounters dropped;
-    void drop(DropReason reason, std::uint64_t n = 1) noexcept { dropped[static_cast<std::size_t>(reason)].add(n); }
+    void drop(DropReason reason, std::uint64_t n = 1) noexcept {
+      dropped[static_cast<std::size_t>(reason)].add(n);
+    }
   } out;
 };
 

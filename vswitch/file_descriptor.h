@@ -1,5 +1,5 @@
-// Owner of one file descriptor: closes it exactly once. Everything in the project that holds a descriptor holds
-// it through this type.
+// Owner of one file descriptor: closes it exactly once. Everything in the project that holds a descriptor
+// holds it through this type.
 #pragma once
 
 #include <unistd.h>

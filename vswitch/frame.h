@@ -1,8 +1,9 @@
 // Frames as they pass through the switch: views of memory that belongs to the source port.
 //
-// A FrameView holds a private copy of the first bytes of a frame and refers to the rest in place. Everything that
-// looks at a header (bridge, filter, checksum) looks at the copy, and the copy is what the destination receives, so
-// a guest that rewrites its buffers meanwhile cannot make the switch parse one thing and deliver another.
+// A FrameView holds a private copy of the first bytes of a frame and refers to the rest in place. Everything
+// that looks at a header (bridge, filter, checksum) looks at the copy, and the copy is what the destination
+// receives, so a guest that rewrites its buffers meanwhile cannot make the switch parse one thing and deliver
+// another.
 #pragma once
 
 #include <algorithm>
@@ -25,8 +26,8 @@ inline constexpr std::size_t kMaxFrameBytes = 65562;
 /// Contiguous bytes in the source port's memory. Guests may change them at any time: copy, never parse.
 using Piece = std::span<const std::byte>;
 
-/// Work that the sender left to the wire; the fields of struct virtio_net_hdr (Virtio 1.2, 5.1.6) in host byte
-/// order. All zero: the frame is complete as it stands.
+/// Work that the sender left to the wire; the fields of struct virtio_net_hdr (Virtio 1.2, 5.1.6) in host
+/// byte order. All zero: the frame is complete as it stands.
 struct Offload {
   static constexpr std::uint8_t kNeedsChecksum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
   static constexpr std::uint8_t kDataValid = 2;      // VIRTIO_NET_HDR_F_DATA_VALID
@@ -46,10 +47,10 @@ struct Offload {
 };
 
 struct FrameView {
-  std::uint32_t length = 0;      // whole frame in bytes, without FCS; > 0
-  std::uint64_t id = 0;          // the same at every capture point that sees this frame; 0 where nobody captures
+  std::uint32_t length = 0;  // whole frame in bytes, without FCS; > 0
+  std::uint64_t id = 0;      // the same at every capture point that sees this frame; 0 where nobody captures
   Offload offload;
-  std::span<const Piece> tail;   // bytes [kHeaderBytes, length); empty for frames that fit in the header copy
+  std::span<const Piece> tail;  // bytes [kHeaderBytes, length); empty for frames that fit in the header copy
   alignas(64) std::array<std::byte, kHeaderBytes> header;  // bytes [0, min(length, kHeaderBytes))
 
   [[nodiscard]] std::span<const std::byte> header_bytes() const noexcept {
@@ -57,8 +58,8 @@ struct FrameView {
   }
 };
 
-/// Frames of one pull, with the storage for their pieces. Owned by the worker, reused for every pull; large, so
-/// never on a small stack.
+/// Frames of one pull, with the storage for their pieces. Owned by the worker, reused for every pull; large,
+/// so never on a small stack.
 class Burst {
  public:
   [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -1,0 +1,115 @@
+// The filtering database of a learning bridge (IEEE 802.1Q-2018, 8.8.3 "dynamic filtering entries"): which
+// port an individual address was last seen behind.
+//
+// A fixed array of buckets, one cache line each; an address may lie in one of two buckets, so every operation
+// looks at ten entries at most. The table never grows: an address that finds both its buckets full of live
+// entries is not learned, and frames for it are flooded, as 8.7 allows. Entries age lazily: an entry that is
+// too old counts as free space and is never found. The hash is keyed at random, so that a guest cannot aim at
+// one bucket.
+//
+// One thread at a time. Time is a count of seconds that the caller supplies; wrapping is harmless.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+namespace patchbay::vswitch {
+
+/// A 48-bit address as the little-endian number of its bytes: the first byte on the wire is the lowest.
+using MacKey = std::uint64_t;
+inline constexpr MacKey kMacMask = 0xffff'ffff'ffff;
+
+/// Reads the address at `bytes`, of which eight must be readable.
+[[nodiscard]] inline MacKey load_mac(const std::byte* bytes) noexcept {
+  MacKey key;
+  std::memcpy(&key, bytes, sizeof key);
+  return key & kMacMask;
+}
+/// True for multicast and broadcast addresses.
+[[nodiscard]] constexpr bool is_group(MacKey mac) noexcept {
+  return (mac & 1) != 0;
+}
+
+class MacTable {
+ public:
+  static constexpr std::size_t kDefaultCapacity = 4096;
+  static constexpr std::uint32_t kDefaultAgeing = 300;  // seconds; 802.1Q table 8-6
+  /// What find() answers for an address that is not known.
+  static constexpr std::uint16_t kUnknown = 0xffff;
+
+  enum class Learned : unsigned char { known, added, moved, full };
+
+  struct Entry {
+    MacKey mac;
+    std::uint16_t port;
+    std::uint32_t age;  // seconds
+  };
+
+  /// Holds `capacity` addresses with a negligible chance that one does not fit. Throws std::bad_alloc.
+  explicit MacTable(std::size_t capacity = kDefaultCapacity, std::uint32_t ageing_seconds = kDefaultAgeing);
+  MacTable(std::size_t capacity, std::uint32_t ageing_seconds, std::uint64_t hash_key);
+
+  /// Notes that `mac` (individual, not zero) was seen behind `port` (not kUnknown).
+  Learned learn(MacKey mac, std::uint16_t port, std::uint32_t now) noexcept;
+
+  /// The port of `mac`, or kUnknown.
+  [[nodiscard]] std::uint16_t find(MacKey mac, std::uint32_t now) const noexcept;
+
+  /// find() for a burst; results.size() >= macs.size(). Quick after prefetch() of each.
+  void find(std::span<const MacKey> macs, std::span<std::uint16_t> results, std::uint32_t now) const noexcept;
+
+  /// Starts to load the bucket where `mac` most likely lies.
+  void prefetch(MacKey mac) const noexcept { __builtin_prefetch(&buckets_[places(mac).first]); }
+
+  /// Removes every entry of `port`: its link went down or it left the bridge (8.8.3, 13.17 "flush").
+  void forget(std::uint16_t port) noexcept;
+
+  /// Live entries in no order; allocates.
+  [[nodiscard]] std::vector<Entry> entries(std::uint32_t now) const;
+
+  [[nodiscard]] std::uint32_t ageing_seconds() const noexcept { return ageing_; }
+
+ private:
+  static constexpr std::size_t kWays = 5;
+  static constexpr unsigned kPortShift = 48;
+
+  struct alignas(64) Bucket {
+    std::array<std::uint64_t, kWays> slots{};  // port << 48 | mac; 0 is free
+    std::array<std::uint32_t, kWays> seen{};   // when the address last sent, in seconds
+  };
+  static_assert(sizeof(Bucket) == 64);
+
+  struct Places {
+    std::size_t first;
+    std::size_t second;
+  };
+
+  [[nodiscard]] Places places(MacKey mac) const noexcept {
+    std::uint64_t hash = (mac ^ hash_key_) * 0x9e37'79b9'7f4a'7c15;
+    hash = (hash ^ (hash >> 32)) * 0xd6e8'feb8'6659'fd93;
+    hash ^= hash >> 32;
+    return {hash & mask_, (hash >> 32) & mask_};
+  }
+  [[nodiscard]] bool live(const Bucket& bucket, std::size_t way, std::uint32_t now) const noexcept {
+    return bucket.slots[way] != 0 && now - bucket.seen[way] <= ageing_;
+  }
+  [[nodiscard]] std::uint16_t find_in(const Bucket& bucket, MacKey mac, std::uint32_t now) const noexcept {
+    for (std::size_t way = 0; way < kWays; ++way) {
+      if ((bucket.slots[way] & kMacMask) == mac && live(bucket, way, now)) {
+        return static_cast<std::uint16_t>(bucket.slots[way] >> kPortShift);
+      }
+    }
+    return kUnknown;
+  }
+
+  std::uint64_t hash_key_;
+  std::uint32_t ageing_;
+  std::size_t mask_;
+  std::vector<Bucket> buckets_;
+};
+
+}  // namespace patchbay::vswitch

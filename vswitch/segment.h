@@ -1,0 +1,125 @@
+// A segment carries frames between the ports attached to it: a wire between two, a bridge between any number.
+// This base class has what they share: the ports with their link state and taps, one pull-distribute-release
+// cycle with its accounting, and the delivery to one destination.
+//
+// Threads: a segment belongs to one worker. Everything but the name is used on that worker's thread
+// (Worker::run), or before the segment is given to a worker.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "vswitch/frame.h"
+#include "vswitch/port.h"
+#include "vswitch/snapshot.h"
+#include "vswitch/tap_point.h"
+
+namespace patchbay::vswitch {
+
+/// Where a port is attached; stays the same until it is detached, then may be used again.
+using PortIndex = std::uint16_t;
+
+/// What a worker lends to the segments that it runs, one at a time. About 30 KiB: not for small stacks.
+struct Workspace {
+  Burst pulled;
+  std::uint32_t now = 0;  // seconds of a monotonic clock
+};
+
+class Segment {
+ public:
+  static constexpr std::size_t kMaxPorts = 4096;
+
+  explicit Segment(std::string name) : name_(std::move(name)) {}
+  virtual ~Segment() = default;
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// "wire" or "bridge".
+  [[nodiscard]] virtual std::string_view kind() const noexcept = 0;
+
+  /// Attaches `port`, link up; the port must outlive its attachment. Throws std::runtime_error if the segment
+  /// has no place for another port.
+  PortIndex attach(Port& port);
+  void detach(PortIndex index);
+  [[nodiscard]] Port& port(PortIndex index) const noexcept { return *slots_[index].port; }
+  [[nodiscard]] std::vector<PortIndex> attached() const;
+
+  /// Takes the link of one port down (its frames are dropped, nothing is delivered to it) or up again.
+  /// Port::set_link is the caller's to call, for each port whose carrier() changed.
+  void set_link(PortIndex index, bool up);
+  [[nodiscard]] bool link_up(PortIndex index) const noexcept { return slots_[index].link_up; }
+  /// What the attached side should see.
+  [[nodiscard]] virtual bool carrier(PortIndex index) const noexcept { return link_up(index); }
+
+  /// Offers the port's frames to `tap` until it is replaced, by nullptr for none. The tap must outlive that.
+  void set_tap(PortIndex index, TapPoint* tap);
+
+  enum class Outcome : unsigned char {
+    idle,        // nothing waited
+    progressed,  // at least one frame was consumed
+    stalled,     // frames wait, but the destination has no room (lossless wires)
+  };
+  /// Pulls one burst from a port and forwards it. noexcept in effect: ports neither throw nor allocate.
+  Outcome forward(PortIndex source, Workspace& workspace);
+
+  [[nodiscard]] SegmentSnapshot snapshot() const;
+
+ protected:
+  using Frames = std::span<const FrameView* const>;
+
+  struct Slot {
+    Port* port = nullptr;  // nullptr: free
+    TapPoint* tap = nullptr;
+    bool link_up = true;
+    std::uint64_t copies_at_attach = 0;
+    std::uint64_t offered_at_attach = 0;
+  };
+
+  struct Delivery {
+    std::size_t consumed;   // frames from the front that need no further attention
+    std::size_t delivered;  // of them, frames that the port took
+  };
+
+  /// Forwards frames of `source`, at least one, each with a whole Ethernet header and valid offload metadata.
+  /// Returns how many from the front it consumed; for exactly these it calls account(), counts in.forwarded
+  /// or a drop, and shows them to the taps if tapped().
+  virtual std::size_t distribute(PortIndex source, Frames frames, Workspace& workspace) = 0;
+  virtual void on_attach(PortIndex) {}
+  /// `index` was detached or its link went down.
+  virtual void on_link_lost(PortIndex) {}
+  /// The most ports that attach() accepts.
+  [[nodiscard]] virtual std::size_t port_limit() const noexcept { return kMaxPorts; }
+
+  /// Counts frames as taken from the port.
+  static void account(Port& source, Frames frames) noexcept;
+  /// Offers frames to one destination: out.offered, in.copies, and every drop of that destination. Frames
+  /// that find no room stay unconsumed if `wait`, else they are dropped.
+  static Delivery deliver(Slot& source, Slot& destination, Frames frames, bool wait);
+
+  [[nodiscard]] bool tapped() const noexcept { return taps_ != 0; }
+  static void show(const Slot& slot, Direction direction, Frames frames) noexcept {
+    if (slot.tap != nullptr && !frames.empty()) slot.tap->frames(direction, frames);
+  }
+
+  [[nodiscard]] std::span<Slot> slots() noexcept { return slots_; }
+  [[nodiscard]] std::span<const Slot> slots() const noexcept { return slots_; }
+
+ private:
+  std::size_t take(PortIndex index, Workspace& workspace);
+  std::size_t take_one_by_one(PortIndex index, Frames frames, Workspace& workspace);
+
+  std::string name_;
+  std::vector<Slot> slots_;
+  std::size_t attached_ = 0;
+  std::size_t taps_ = 0;
+  std::uint64_t departed_copies_ = 0;
+  std::uint64_t departed_offered_ = 0;
+};
+
+}  // namespace patchbay::vswitch
