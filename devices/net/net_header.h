@@ -1,0 +1,60 @@
+// The header in front of every virtio-net frame (struct virtio_net_hdr, Virtio 1.2, 5.1.6) and the features
+// that give its fields meaning. Knows no rings.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "devices/virtio/features.h"
+#include "vswitch/frame.h"
+#include "vswitch/offload_set.h"
+
+namespace patchbay::devices::net {
+
+using virtio::FeatureSet;
+
+// 5.1.3: "guest" is what the driver can receive, "host" what it may send.
+inline constexpr FeatureSet kFeatureChecksum = 1ULL << 0;       // VIRTIO_NET_F_CSUM
+inline constexpr FeatureSet kFeatureGuestChecksum = 1ULL << 1;  // VIRTIO_NET_F_GUEST_CSUM
+inline constexpr FeatureSet kFeatureMtu = 1ULL << 3;            // VIRTIO_NET_F_MTU
+inline constexpr FeatureSet kFeatureMac = 1ULL << 5;            // VIRTIO_NET_F_MAC
+inline constexpr FeatureSet kFeatureGuestTso4 = 1ULL << 7;      // VIRTIO_NET_F_GUEST_TSO4
+inline constexpr FeatureSet kFeatureGuestTso6 = 1ULL << 8;      // VIRTIO_NET_F_GUEST_TSO6
+inline constexpr FeatureSet kFeatureGuestEcn = 1ULL << 9;       // VIRTIO_NET_F_GUEST_ECN
+inline constexpr FeatureSet kFeatureHostTso4 = 1ULL << 11;      // VIRTIO_NET_F_HOST_TSO4
+inline constexpr FeatureSet kFeatureHostTso6 = 1ULL << 12;      // VIRTIO_NET_F_HOST_TSO6
+inline constexpr FeatureSet kFeatureHostEcn = 1ULL << 13;       // VIRTIO_NET_F_HOST_ECN
+inline constexpr FeatureSet kFeatureMergeableRx = 1ULL << 15;   // VIRTIO_NET_F_MRG_RXBUF
+inline constexpr FeatureSet kFeatureStatus = 1ULL << 16;        // VIRTIO_NET_F_STATUS
+inline constexpr FeatureSet kOffloadFeatures = kFeatureChecksum | kFeatureGuestChecksum | kFeatureGuestTso4 |
+                                               kFeatureGuestTso6 | kFeatureGuestEcn | kFeatureHostTso4 |
+                                               kFeatureHostTso6 | kFeatureHostEcn;
+
+/// 12 bytes with VERSION_1, whatever else was negotiated.
+struct NetHeader {
+  std::uint8_t flags = 0;
+  std::uint8_t gso_type = 0;
+  std::uint16_t header_length = 0;
+  std::uint16_t gso_size = 0;
+  std::uint16_t checksum_start = 0;
+  std::uint16_t checksum_offset = 0;
+  std::uint16_t buffers = 1;  // num_buffers: 1 where mergeable buffers were not negotiated
+};
+static_assert(sizeof(NetHeader) == 12);
+
+/// The work a driver left to the device, or nothing if the header contradicts itself, the `frame_bytes` it
+/// came with, or the features the driver acknowledged.
+[[nodiscard]] std::optional<vswitch::Offload> decode_offload(const NetHeader& header, FeatureSet acknowledged,
+                                                             std::uint32_t frame_bytes) noexcept;
+
+/// The header for a frame handed to a driver whose offloads cover() `offload`.
+[[nodiscard]] NetHeader encode_header(const vswitch::Offload& offload, const vswitch::OffloadSet& accepted,
+                                      std::uint16_t buffers) noexcept;
+
+/// What a driver with these features can be handed.
+[[nodiscard]] vswitch::OffloadSet accepted_offloads(FeatureSet acknowledged) noexcept;
+
+/// The dependencies between features of 5.1.3.1.
+[[nodiscard]] bool dependencies_met(FeatureSet acknowledged) noexcept;
+
+}  // namespace patchbay::devices::net

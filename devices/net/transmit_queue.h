@@ -1,0 +1,121 @@
+// The transmit side of a virtio-net queue pair (Virtio 1.2, 5.1.6.2): chains become frame views whose tails
+// stay in guest memory until release() hands the chains back. A template over the ring format.
+//
+// Not synchronised: the device's mutex covers each call. A reset between pull() and release() is the device's
+// business.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "devices/net/frame_rules.h"
+#include "devices/net/net_header.h"
+#include "devices/net/segment_cursor.h"
+#include "devices/virtio/ring.h"
+#include "vswitch/counters.h"
+#include "vswitch/frame.h"
+
+namespace patchbay::devices::net {
+
+template <virtio::DeviceRing Ring>
+class TransmitQueue {
+ public:
+  [[nodiscard]] Ring& ring() noexcept { return ring_; }
+
+  /// Appends waiting frames to the empty `burst`. A chain that holds no frame is counted and handed back at
+  /// once, but only in front of the first frame: behind one, it waits for the next pull, so that what
+  /// release() leaves is always a suffix of the ring. True if the driver wants an interrupt for what was
+  /// handed back.
+  [[nodiscard]] bool pull(vswitch::Burst& burst, const FrameRules& rules, vswitch::PortCounters::In& in,
+                          CopyCounters& copied) noexcept {
+    std::uint64_t copied_bytes = 0;
+    // At most what waits now: a driver that adds chains as fast as they are refused cannot hold the worker.
+    for (unsigned waiting = ring_.available(); waiting != 0 && burst.has_room(); --waiting) {
+      const typename Ring::Mark mark = ring_.mark();
+      virtio::Chain chain;
+      segments_.clear();
+      const virtio::PopStatus status = ring_.pop(segments_, chain);
+      if (status == virtio::PopStatus::empty || status == virtio::PopStatus::broken) break;
+
+      const std::optional<vswitch::DropReason> refused =
+          status == virtio::PopStatus::overlong ? vswitch::DropReason::malformed : view(chain, burst, rules);
+      if (!refused) {
+        pulled_[burst.size() - 1] = {chain.id, mark};
+        copied_bytes += burst[burst.size() - 1].header_bytes().size();
+        continue;
+      }
+      if (!burst.empty()) {
+        ring_.rewind(mark);
+        break;
+      }
+      in.frames.add();
+      in.bytes.add(chain.readable_bytes > sizeof(NetHeader) ? chain.readable_bytes - sizeof(NetHeader) : 0);
+      in.drop(*refused);
+      ring_.complete(chain.id, 0);
+    }
+    pulled_count_ = burst.size();
+    copied.out_of_guest.add(copied_bytes);
+    return ring_.flush();
+  }
+
+  /// Hands back the first `consumed` chains of the last pull; the others will be pulled again. True if the
+  /// driver wants an interrupt.
+  [[nodiscard]] bool release(std::size_t consumed) noexcept {
+    if (consumed < pulled_count_) ring_.rewind(pulled_[consumed].mark);
+    for (std::size_t i = 0; i < consumed; ++i)
+      ring_.complete(pulled_[i].id, 0);  // 5.1.6.2.2: nothing is written into a transmitted buffer
+    pulled_count_ = 0;
+    return ring_.flush();
+  }
+
+ private:
+  struct Pulled {
+    std::uint16_t id;
+    typename Ring::Mark mark;  // before the chain was popped
+  };
+
+  /// Adds the frame in segments_ to `burst`, or says why it is none.
+  [[nodiscard]] std::optional<vswitch::DropReason> view(const virtio::Chain& chain, vswitch::Burst& burst,
+                                                        const FrameRules& rules) noexcept {
+    using vswitch::DropReason;
+    constexpr std::uint32_t kEthernetHeader = 14;
+    if (chain.writable != 0 || chain.readable_bytes < sizeof(NetHeader)) return DropReason::malformed;
+    const std::uint64_t length = chain.readable_bytes - sizeof(NetHeader);
+    if (length < kEthernetHeader) return DropReason::too_short;
+    if (length > vswitch::kMaxFrameBytes) return DropReason::too_long;
+    if (!rules.link_up) return DropReason::link_down;
+
+    // The header may be split over elements in any way (2.7.4.1: framing carries no meaning).
+    SegmentCursor cursor(segments_.segments());
+    std::byte raw[sizeof(NetHeader)];
+    cursor.read(raw, sizeof raw);
+    NetHeader header;
+    std::memcpy(&header, raw, sizeof raw);
+    const auto frame_bytes = static_cast<std::uint32_t>(length);
+    const auto offload = decode_offload(header, rules.acknowledged, frame_bytes);
+    if (!offload) return DropReason::bad_offload;
+    if (offload->gso_type == vswitch::Offload::kGsoNone && frame_bytes > rules.longest_frame) {
+      return DropReason::too_long;
+    }
+
+    vswitch::FrameView& frame = burst.next();
+    frame.length = frame_bytes;
+    frame.offload = *offload;
+    const std::size_t copied = std::min<std::size_t>(frame_bytes, vswitch::kHeaderBytes);
+    cursor.read(frame.header.data(), copied);
+    const std::size_t pieces = cursor.refer(burst.next_pieces(), frame_bytes - copied);
+    if (pieces > vswitch::kMaxPieces) return DropReason::malformed;
+    burst.commit(pieces);
+    return std::nullopt;
+  }
+
+  Ring ring_;
+  virtio::SegmentList segments_;
+  std::array<Pulled, vswitch::kBurstFrames> pulled_;
+  std::size_t pulled_count_ = 0;
+};
+
+}  // namespace patchbay::devices::net
