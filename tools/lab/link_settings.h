@@ -1,0 +1,38 @@
+// What a lab file says about a link, in either of its forms, before the nodes are looked up.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/lab/model.h"
+#include "tools/lab/reader.h"
+
+namespace patchbay::tools {
+
+struct EndpointSettings {
+  Located<std::string> node;
+  Located<std::string> interface;
+  std::optional<Located<MacAddress>> mac;
+  std::vector<Located<InterfaceAddress>> ipv4;
+  std::vector<Located<InterfaceAddress>> ipv6;
+  std::size_t marked_bytes = 1;  // of "node:interface" in the file
+};
+
+struct LinkSettings {
+  std::array<EndpointSettings, 2> ends;
+  std::optional<Located<unsigned>> mtu;
+  bool lossless = false;
+  Netem a_to_z;
+  Netem z_to_a;
+  std::map<std::string, Located<std::string>> labels;
+  const YamlNode* checks = nullptr;
+  Position at;
+};
+
+/// Reads one item of `links`. Nothing, and errors, if it does not name two endpoints.
+[[nodiscard]] std::optional<LinkSettings> read_link_settings(const YamlNode& node, Reader& reader);
+
+}  // namespace patchbay::tools

@@ -1,0 +1,37 @@
+#include "tools/lab/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace patchbay::tools {
+
+std::string_view to_string(NodeKind kind) {
+  switch (kind) {
+    case NodeKind::router:
+      return "router";
+    case NodeKind::linux:
+      return "linux";
+    case NodeKind::bridge:
+      return "bridge";
+  }
+  return "linux";
+}
+
+const Interface* Node::find_interface(std::string_view interface_name) const {
+  const auto found = std::find_if(interfaces.begin(), interfaces.end(),
+                                  [&](const Interface& i) { return i.name == interface_name; });
+  return found == interfaces.end() ? nullptr : &*found;
+}
+
+const Node* Lab::find_node(std::string_view node_name) const {
+  const auto found =
+      std::find_if(nodes.begin(), nodes.end(), [&](const Node& n) { return n.name == node_name; });
+  return found == nodes.end() ? nullptr : &*found;
+}
+
+std::string Lab::full_name(const Node& node) const {
+  return prefix.empty() ? node.name : fmt::format("{}-{}-{}", prefix, name, node.name);
+}
+
+}  // namespace patchbay::tools

@@ -1,0 +1,224 @@
+#include "tools/lab/resolve_links.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "tools/lab/check_addresses.h"
+#include "tools/lab/expand.h"
+#include "tools/lab/names.h"
+#include "tools/lab/suggest.h"
+
+namespace patchbay::tools {
+namespace {
+
+class LinkResolver {
+ public:
+  LinkResolver(const std::vector<std::string>& known, Lab& lab, Diagnostics& diagnostics)
+      : known_(known), lab_(lab), diagnostics_(diagnostics) {
+    for (std::size_t i = 0; i < lab_.nodes.size(); ++i)
+      node_index_[lab_.nodes[i].name] = i;
+  }
+
+  void add(const LinkSettings& settings) {
+    const EndpointSettings& a = settings.ends[0];
+    const EndpointSettings& z = settings.ends[1];
+    const std::optional<std::size_t> node_a = find_node(a);
+    const std::optional<std::size_t> node_z = find_node(z);
+    const bool names_fit = interface_fits(a, node_a) & interface_fits(z, node_z);
+    if (a.node.value == z.node.value) {
+      diagnostics_.error(z.node.at, fmt::format("the link joins '{}' to itself", a.node.value),
+                         "name two different nodes", z.marked_bytes);
+      return;
+    }
+    if (!node_a || !node_z || !names_fit) return;
+    if (lab_.nodes[*node_a].kind == NodeKind::bridge && lab_.nodes[*node_z].kind == NodeKind::bridge) {
+      diagnostics_.error(z.node.at,
+                         fmt::format("the link joins two bridges, '{}' and '{}'", a.node.value, z.node.value),
+                         "make them one bridge, or put a router between them", z.marked_bytes);
+      return;
+    }
+
+    Link link;
+    link.at = settings.at;
+    link.mtu = settings.mtu ? settings.mtu->value : kDefaultMtu;
+    link.lossless = settings.lossless;
+    link.a_to_z = settings.a_to_z;
+    link.z_to_a = settings.z_to_a;
+    for (const auto& [key, text] : settings.labels)
+      link.labels[key] = expand_magic_words(text.value, lab_.name, {});
+    check_mtu(settings);
+    const std::size_t index = lab_.links.size();
+    link.a = {*node_a, add_interface(*node_a, a, link, index)};
+    link.z = {*node_z, add_interface(*node_z, z, link, index)};
+    lab_.links.push_back(std::move(link));
+    end_settings_.push_back({&settings.ends[0], &settings.ends[1]});
+  }
+
+  void finish() {
+    derive_mac_addresses();
+    check_addresses(lab_, placed_addresses(), diagnostics_);
+    check_bridge_mtus();
+    sort_interfaces();
+  }
+
+ private:
+  std::optional<std::size_t> find_node(const EndpointSettings& end) {
+    const auto found = node_index_.find(end.node.value);
+    if (found != node_index_.end()) return found->second;
+    // A node that is in the file but was refused has its own error already.
+    if (std::find(known_.begin(), known_.end(), end.node.value) != known_.end()) return std::nullopt;
+    if (is_reserved_node_name(end.node.value)) {
+      diagnostics_.error(end.node.at,
+                         fmt::format("links to '{}' are not available in this version", end.node.value),
+                         "join two nodes of the lab", end.marked_bytes);
+      return std::nullopt;
+    }
+    diagnostics_.error(end.node.at,
+                       fmt::format("the link names a node '{}' that is not in 'nodes'", end.node.value),
+                       suggestion(end.node.value, {known_.begin(), known_.end()}), end.marked_bytes);
+    return std::nullopt;
+  }
+
+  bool interface_fits(const EndpointSettings& end, std::optional<std::size_t> node) {
+    if (const auto fault = check_interface_name(end.interface.value)) {
+      diagnostics_.error(end.interface.at, fault->message, fault->hint, end.marked_bytes);
+      return false;
+    }
+    const auto [first, is_new] =
+        first_use_.try_emplace({end.node.value, end.interface.value}, end.interface.at);
+    if (!is_new) {
+      diagnostics_.error(end.interface.at,
+                         fmt::format("the interface {}:{} is used twice; the first use is on line {}",
+                                     end.node.value, end.interface.value, first->second.line),
+                         "give this link an interface of its own", end.marked_bytes);
+      return false;
+    }
+    if (node && lab_.nodes[*node].kind == NodeKind::bridge) {
+      const auto no_use = [&](Position at, std::string_view what) {
+        diagnostics_.error(
+            at,
+            fmt::format("the port {}:{} of a bridge has no {}", end.node.value, end.interface.value, what),
+            "give it to the node at the other end");
+      };
+      for (const auto& address : end.ipv4)
+        no_use(address.at, "address");
+      for (const auto& address : end.ipv6)
+        no_use(address.at, "address");
+      if (end.mac) no_use(end.mac->at, "MAC address");
+    }
+    return true;
+  }
+
+  void check_mtu(const LinkSettings& settings) {
+    constexpr unsigned kMinIpv6Mtu = 1280;  // RFC 8200 5
+    if (!settings.mtu || settings.mtu->value >= kMinIpv6Mtu) return;
+    if (settings.ends[0].ipv6.empty() && settings.ends[1].ipv6.empty()) return;
+    diagnostics_.error(
+        settings.mtu->at,
+        fmt::format("the MTU {} is too small for the link's IPv6 addresses", settings.mtu->value),
+        fmt::format("IPv6 needs at least {}", kMinIpv6Mtu));
+  }
+
+  std::size_t add_interface(std::size_t node, const EndpointSettings& end, const Link& link,
+                            std::size_t link_index) {
+    Interface interface;
+    interface.name = end.interface.value;
+    interface.at = end.interface.at;
+    interface.mtu = link.mtu;
+    interface.link = link_index;
+    for (const auto& address : end.ipv4)
+      interface.ipv4.push_back(address.value);
+    for (const auto& address : end.ipv6)
+      interface.ipv6.push_back(address.value);
+    if (end.mac) {
+      interface.mac = end.mac->value;
+      const auto [first, is_new] = macs_.try_emplace(interface.mac, end.mac->at);
+      if (!is_new) {
+        diagnostics_.error(end.mac->at,
+                           fmt::format("the MAC address {} is used twice; the first use is on line {}",
+                                       to_string(interface.mac), first->second.line),
+                           "give each interface its own, or none to have one made");
+      }
+    }
+    lab_.nodes[node].interfaces.push_back(std::move(interface));
+    return lab_.nodes[node].interfaces.size() - 1;
+  }
+
+  void derive_mac_addresses() {
+    for (Node& node : lab_.nodes) {
+      for (Interface& interface : node.interfaces) {
+        for (unsigned attempt = 0; interface.mac == MacAddress{}; ++attempt) {
+          const MacAddress candidate = derived_mac_address(lab_.name, node.name, interface.name, attempt);
+          if (macs_.try_emplace(candidate, interface.at).second) interface.mac = candidate;
+        }
+      }
+    }
+  }
+
+  std::vector<PlacedAddress> placed_addresses() const {
+    std::vector<PlacedAddress> placed;
+    for (std::size_t i = 0; i < lab_.links.size(); ++i) {
+      const std::array<Endpoint, 2> ends{lab_.links[i].a, lab_.links[i].z};
+      for (std::size_t end = 0; end < 2; ++end) {
+        for (const auto* addresses : {&end_settings_[i][end]->ipv4, &end_settings_[i][end]->ipv6}) {
+          for (const auto& address : *addresses)
+            placed.push_back({address.value, address.at, ends[end].node, ends[end].interface});
+        }
+      }
+    }
+    return placed;
+  }
+
+  void check_bridge_mtus() {
+    for (const Node& node : lab_.nodes) {
+      if (node.kind != NodeKind::bridge || node.interfaces.empty()) continue;
+      const Interface& first = node.interfaces.front();
+      for (const Interface& port : node.interfaces) {
+        if (port.mtu == first.mtu) continue;
+        diagnostics_.warning(
+            port.at,
+            fmt::format("the links at bridge '{}' have MTUs {} and {}", node.name, first.mtu, port.mtu),
+            "a bridge drops frames too long for the link they leave on: give all the same mtu");
+        break;
+      }
+    }
+  }
+
+  void sort_interfaces() {
+    for (std::size_t n = 0; n < lab_.nodes.size(); ++n) {
+      std::vector<Interface>& interfaces = lab_.nodes[n].interfaces;
+      std::sort(interfaces.begin(), interfaces.end(),
+                [](const Interface& a, const Interface& b) { return natural_less(a.name, b.name); });
+      for (std::size_t i = 0; i < interfaces.size(); ++i) {
+        Link& link = lab_.links[interfaces[i].link];
+        (link.a.node == n ? link.a : link.z).interface = i;
+      }
+    }
+  }
+
+  const std::vector<std::string>& known_;
+  Lab& lab_;
+  Diagnostics& diagnostics_;
+  std::unordered_map<std::string, std::size_t> node_index_;
+  std::map<std::pair<std::string, std::string>, Position> first_use_;
+  std::map<MacAddress, Position> macs_;
+  std::vector<std::array<const EndpointSettings*, 2>> end_settings_;  // parallel to Lab::links
+};
+
+}  // namespace
+
+void resolve_links(const std::vector<LinkSettings>& settings, const std::vector<std::string>& known, Lab& lab,
+                   Diagnostics& diagnostics) {
+  LinkResolver resolver(known, lab, diagnostics);
+  for (const LinkSettings& link : settings)
+    resolver.add(link);
+  resolver.finish();
+}
+
+}  // namespace patchbay::tools

@@ -1,0 +1,182 @@
+#include "tools/lab/resolve_node.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "tools/lab/startup_config.h"
+#include "tools/lab/suggest.h"
+
+namespace patchbay::tools {
+namespace {
+
+constexpr std::array<std::string_view, 3> kAvailableKinds{"router", "linux", "bridge"};
+constexpr std::array<std::string_view, 3> kLaterKinds{"vm", "frr", "external"};
+
+class NodeResolver {
+ public:
+  NodeResolver(const Located<std::string>& name, const NodeSettings& settings, const Lab& lab,
+               const Surroundings& surroundings, Diagnostics& diagnostics)
+      : name_(name), settings_(settings), lab_(lab), surroundings_(surroundings), diagnostics_(diagnostics) {}
+
+  Node resolve(NodeKind kind) {
+    Node node;
+    node.name = name_.value;
+    node.at = name_.at;
+    node.kind = kind;
+    if (settings_.type) node.type = expanded(*settings_.type);
+    if (settings_.group) node.group = settings_.group->value;
+    node.labels = expanded(settings_.labels);
+    if (settings_.cpu) node.cpu = settings_.cpu->value;
+    if (settings_.memory_bytes) node.memory_bytes = settings_.memory_bytes->value;
+    if (kind == NodeKind::router && settings_.startup_config) {
+      const Located<std::string> setting{expanded(*settings_.startup_config), settings_.startup_config->at};
+      node.startup_config = read_startup_config(setting, lab_.file, surroundings_, diagnostics_);
+    }
+    if (kind == NodeKind::linux) {
+      for (const Located<std::string>& command : settings_.exec)
+        node.exec.push_back(expanded(command));
+      node.env = expanded(settings_.env);
+      add_binds(node);
+      if (settings_.healthcheck) {
+        node.healthcheck = settings_.healthcheck->value;
+        for (std::string& word : node.healthcheck->command)
+          word = expand_magic_words(word, lab_.name, node.name);
+      }
+    }
+    return node;
+  }
+
+ private:
+  std::string expanded(const Located<std::string>& text) const {
+    return expand_magic_words(text.value, lab_.name, name_.value);
+  }
+
+  std::map<std::string, std::string> expanded(
+      const std::map<std::string, Located<std::string>>& texts) const {
+    std::map<std::string, std::string> result;
+    for (const auto& [key, text] : texts)
+      result[key] = expanded(text);
+    return result;
+  }
+
+  // "source:target" or "source:target:ro", as containers have them.
+  void add_binds(Node& node) {
+    for (const Located<std::string>& setting : settings_.binds) {
+      const std::string text = expanded(setting);
+      std::vector<std::string> parts;
+      for (std::size_t begin = 0; begin <= text.size();) {
+        const std::size_t end = std::min(text.find(':', begin), text.size());
+        parts.push_back(text.substr(begin, end - begin));
+        begin = end + 1;
+      }
+      const bool has_mode = parts.size() == 3 && (parts[2] == "ro" || parts[2] == "rw");
+      const bool well_formed = (parts.size() == 2 || has_mode) && !parts[0].empty() && !parts[1].empty() &&
+                               parts[1].front() == '/';
+      if (!well_formed) {
+        diagnostics_.error(setting.at, fmt::format("'{}' is not a bind", text),
+                           "write source:/target or source:/target:ro", text.size());
+        continue;
+      }
+      const std::filesystem::path source =
+          (std::filesystem::absolute(lab_.file).parent_path() / parts[0]).lexically_normal();
+      node.binds.push_back({source, parts[1], has_mode && parts[2] == "ro"});
+    }
+  }
+
+  const Located<std::string>& name_;
+  const NodeSettings& settings_;
+  const Lab& lab_;
+  const Surroundings& surroundings_;
+  Diagnostics& diagnostics_;
+};
+
+}  // namespace
+
+Parsed<NodeKind> parse_kind(std::string_view name) {
+  if (name == "router") return NodeKind::router;
+  if (name == "linux") return NodeKind::linux;
+  if (name == "bridge") return NodeKind::bridge;
+  if (std::find(kLaterKinds.begin(), kLaterKinds.end(), name) != kLaterKinds.end()) {
+    return Fault{fmt::format("nodes of kind '{}' are not available in this version", name),
+                 "available are: router, linux, bridge"};
+  }
+  return Fault{fmt::format("unknown kind '{}'", name),
+               suggestion(name, {kAvailableKinds.begin(), kAvailableKinds.end()})};
+}
+
+void check_kind_settings(NodeKind kind, const NodeSettings& settings, Diagnostics& diagnostics) {
+  const auto has_no_effect = [&](const std::string& key, Position at, const std::string& why) {
+    diagnostics.note_once(fmt::format("{}/{}", to_string(kind), key), at,
+                          fmt::format("'{}' has no effect on a node of kind '{}'", key, to_string(kind)),
+                          why);
+  };
+  if (settings.image) {
+    has_no_effect("image", settings.image->at,
+                  kind == NodeKind::linux ? "it sees the host's programs" : "it is built in");
+  }
+  if (kind == NodeKind::linux) {
+    if (settings.startup_config)
+      has_no_effect("startup-config", settings.startup_config->at, "configure it with exec");
+    if (settings.cpu) has_no_effect("cpu", settings.cpu->at, "it shares the host's processors");
+    if (settings.memory_bytes)
+      has_no_effect("memory", settings.memory_bytes->at, "it shares the host's memory");
+    return;
+  }
+
+  // Commands that would never run are no trifle: the author relies on them.
+  const std::string way_out = kind == NodeKind::router
+                                  ? "configure it with startup-config and check it from a linux node"
+                                  : "run the command in a linux node";
+  const auto cannot_run = [&](const char* key, Position at) {
+    diagnostics.error(
+        at, fmt::format("a node of kind '{}' runs no commands, so '{}' is impossible", to_string(kind), key),
+        way_out);
+  };
+  if (!settings.exec.empty()) cannot_run("exec", settings.exec.front().at);
+  if (settings.healthcheck) cannot_run("healthcheck", settings.healthcheck->at);
+  if (!settings.binds.empty()) has_no_effect("binds", settings.binds.front().at, "it has no file system");
+  if (!settings.env.empty()) has_no_effect("env", settings.env.begin()->second.at, "it runs no commands");
+  if (kind == NodeKind::router) {
+    if (settings.cpu && settings.cpu->value > 1)
+      has_no_effect("cpu", settings.cpu->at, "the router uses one vCPU");
+    return;
+  }
+  if (settings.startup_config)
+    has_no_effect("startup-config", settings.startup_config->at, "it has no configuration");
+  if (settings.cpu) has_no_effect("cpu", settings.cpu->at, "it is part of the switch");
+  if (settings.memory_bytes) has_no_effect("memory", settings.memory_bytes->at, "it is part of the switch");
+}
+
+std::optional<Node> resolve_node(const Located<std::string>& name, NodeSettings settings,
+                                 const Levels& levels, const Lab& lab, const Surroundings& surroundings,
+                                 Diagnostics& diagnostics) {
+  const NodeSettings own = settings;
+  if (!settings.group) settings.group = levels.defaults.group;
+  if (settings.group) {
+    const auto group = levels.groups.find(settings.group->value);
+    if (group != levels.groups.end()) inherit(settings, group->second);
+  }
+  if (!settings.kind) settings.kind = levels.defaults.kind;
+  if (!settings.kind) {
+    diagnostics.error(name.at, fmt::format("node '{}' has no kind", name.value),
+                      "write kind: router, linux or bridge", name.value.size());
+    return std::nullopt;
+  }
+  const Parsed<NodeKind> kind = parse_kind(settings.kind->value);
+  if (const auto* fault = std::get_if<Fault>(&kind)) {
+    diagnostics.error(settings.kind->at, fault->message, fault->hint, settings.kind->value.size());
+    return std::nullopt;
+  }
+  const auto of_kind = levels.kinds.find(settings.kind->value);
+  if (of_kind != levels.kinds.end()) inherit(settings, of_kind->second);
+  inherit(settings, levels.defaults);
+
+  check_kind_settings(std::get<NodeKind>(kind), own, diagnostics);
+  return NodeResolver(name, settings, lab, surroundings, diagnostics).resolve(std::get<NodeKind>(kind));
+}
+
+}  // namespace patchbay::tools
