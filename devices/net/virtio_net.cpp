@@ -73,7 +73,8 @@ void VirtioNet::pull(vswitch::Burst& burst) {
 
 void VirtioNet::release(std::size_t consumed) {
   const std::lock_guard lock(mutex());
-  // A burst in flight is completed even if the driver has just cleared bus mastering: its buffers would be lost.
+  // A burst in flight is completed even if the driver has just cleared bus mastering: its buffers would be
+  // lost.
   if (!std::exchange(pull_outstanding_, false) || !running()) return;
   if (transmit_.release(consumed)) raise_queue_interrupt(kTransmitQueue);
 }

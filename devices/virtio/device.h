@@ -110,11 +110,12 @@ class Device {
 
   // --- for the device type; call with the mutex held -------------------------------------------------------
   [[nodiscard]] std::mutex& mutex() const noexcept { return mutex_; }
-  /// DRIVER_OK, no error, and the bus lets us at guest memory.
-  [[nodiscard]] bool live() const noexcept {
-    return (status_ & (kDriverOk | kNeedsReset | kFailed)) == kDriverOk &&
-           transport_->memory_access_allowed();
+  /// The driver is up: DRIVER_OK, no error.
+  [[nodiscard]] bool running() const noexcept {
+    return (status_ & (kDriverOk | kNeedsReset | kFailed)) == kDriverOk;
   }
+  /// Running, and the bus lets us at guest memory.
+  [[nodiscard]] bool live() const noexcept { return running() && transport_->memory_access_allowed(); }
   [[nodiscard]] FeatureSet features() const noexcept { return driver_features_; }
   [[nodiscard]] bool has_feature(FeatureSet feature) const noexcept {
     return (driver_features_ & feature) != 0;
@@ -123,7 +124,7 @@ class Device {
   void stop(RingError error) noexcept;
   /// config_bytes() changed: tells the driver.
   void config_changed() noexcept;
-  /// Precondition: live().
+  /// Precondition: running().
   void raise_queue_interrupt(unsigned queue) noexcept { transport_->raise_queue_interrupt(queue); }
 
  private:
