@@ -1,0 +1,61 @@
+// The switch of a lab: workers, the segments they own, and the ports attached to them, by name.
+//
+// Threads: any one thread at a time (the engine's main thread); everything that touches a segment is handed
+// to its worker. Ports belong to the caller and must outlive the switch or be detached first.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "vswitch/segment.h"
+#include "vswitch/worker.h"
+
+namespace patchbay::vswitch {
+
+class Switch {
+ public:
+  /// Throws std::system_error if a worker cannot start.
+  explicit Switch(unsigned workers = 1);
+  ~Switch();
+  Switch(const Switch&) = delete;
+  Switch& operator=(const Switch&) = delete;
+
+  /// Takes a segment in; segments are spread over the workers. The reference stays valid as long as the
+  /// switch.
+  Segment& add(std::unique_ptr<Segment> segment);
+  /// Attaches a port and starts forwarding. Throws std::runtime_error if the name is taken or the segment is
+  /// full.
+  void attach(Segment& segment, Port& port);
+
+  [[nodiscard]] bool has_port(std::string_view name) const;
+  [[nodiscard]] unsigned worker_of(std::string_view port) const;
+  /// These throw std::out_of_range for an unknown port.
+  void set_tap(std::string_view port, TapPoint* tap);
+  void set_link(std::string_view port, bool up);
+
+  [[nodiscard]] std::vector<SegmentSnapshot> snapshot();
+  [[nodiscard]] std::vector<Worker::Stats> worker_stats() const;
+  /// Stops forwarding for good. Ports may be destroyed afterwards.
+  void stop();
+
+ private:
+  struct Home {
+    std::unique_ptr<Segment> segment;
+    unsigned worker;
+  };
+  struct Place {
+    Segment* segment;
+    PortIndex index;
+    unsigned worker;
+  };
+  [[nodiscard]] const Place& place(std::string_view port) const;
+
+  std::vector<Home> segments_;
+  std::unordered_map<std::string, Place> ports_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // last: they end before what they use
+};
+
+}  // namespace patchbay::vswitch

@@ -1,0 +1,168 @@
+#include "vswitch/tap_port.h"
+
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <thread>
+
+namespace patchbay::vswitch {
+
+namespace {
+
+[[noreturn]] void fail(const std::string& what, int error) {
+  throw std::system_error(error, std::generic_category(), what);
+}
+
+/// Opens the interface in the calling thread's network namespace.
+FileDescriptor open_tap(const std::string& name, int net_header_bytes) {
+  FileDescriptor tap(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!tap)
+    fail("cannot open /dev/net/tun (load it: modprobe tun; containers need --device /dev/net/tun)", errno);
+  ifreq request{};
+  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+  if (name.size() >= sizeof request.ifr_name)
+    fail("interface name '" + name + "' is longer than 15 characters", EINVAL);
+  std::copy(name.begin(), name.end(), request.ifr_name);
+  if (::ioctl(tap.get(), TUNSETIFF, &request) != 0) {
+    const int error = errno;
+    fail("cannot create TAP interface '" + name + "'" +
+             (error == EPERM   ? " (needs CAP_NET_ADMIN: run as root)"
+              : error == EBUSY ? " (the name is taken: remove that interface or rename this one)"
+                               : ""),
+         error);
+  }
+  // No offload flags: the kernel hands over complete frames, checksums included.
+  if (::ioctl(tap.get(), TUNSETVNETHDRSZ, &net_header_bytes) != 0 ||
+      ::ioctl(tap.get(), TUNSETOFFLOAD, 0UL) != 0) {
+    fail("cannot set up TAP interface '" + name + "'", errno);
+  }
+  return tap;
+}
+
+}  // namespace
+
+TapPort::TapPort(const TapConfig& config) : Port(config.port_name) {
+  std::exception_ptr failure;
+  std::thread visitor([&] {
+    try {
+      if (config.network_namespace >= 0 && ::setns(config.network_namespace, CLONE_NEWNET) != 0) {
+        fail("cannot enter the network namespace of '" + config.port_name +
+                 "' (needs CAP_SYS_ADMIN: run as root)",
+             errno);
+      }
+      tap_ = open_tap(config.interface_name, kNetHeader);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  });
+  visitor.join();
+  if (failure) std::rethrow_exception(failure);
+
+  void* const memory = ::mmap(nullptr, kBurstFrames * kSlotBytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) fail("no memory for the buffers of '" + config.port_name + "'", errno);
+  buffers_ = static_cast<std::byte*>(memory);
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    slots_[i].bytes = buffers_ + i * kSlotBytes;
+}
+
+TapPort::~TapPort() {
+  ::munmap(buffers_, kBurstFrames * kSlotBytes);
+}
+
+void TapPort::show(const Slot& slot, Burst& burst) noexcept {
+  FrameView& view = burst.next();
+  const std::byte* const frame = slot.bytes + kNetHeader;
+  const std::size_t in_header = std::min(slot.length, kHeaderBytes);
+  view.length = static_cast<std::uint32_t>(slot.length);
+  view.offload = {};
+  std::memcpy(view.header.data(), frame, in_header);
+  std::size_t pieces = 0;
+  if (slot.length > in_header) {
+    burst.next_pieces()[0] = {frame + in_header, slot.length - in_header};
+    pieces = 1;
+  }
+  burst.commit(pieces);
+}
+
+void TapPort::pull(Burst& burst) {
+  // Frames that a full destination left over come first.
+  for (std::size_t i = 0; i < held_; ++i)
+    show(slots_[i], burst);
+  while (held_ < slots_.size() && burst.has_room()) {
+    Slot& slot = slots_[held_];
+    const ssize_t bytes = ::read(tap_.get(), slot.bytes, kSlotBytes);
+    if (bytes <= static_cast<ssize_t>(kNetHeader)) break;
+    slot.length = static_cast<std::size_t>(bytes) - kNetHeader;
+    ++held_;
+    if (slot.length > kMaxFrameBytes) {
+      --held_;
+      counters.in.frames.add();
+      counters.in.bytes.add(slot.length);
+      counters.in.drop(DropReason::too_long);
+      continue;
+    }
+    show(slot, burst);
+  }
+}
+
+void TapPort::release(std::size_t consumed) {
+  // Slots rotate, so that the frames left over stay where their views point.
+  std::rotate(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(consumed), slots_.end());
+  held_ -= consumed;
+}
+
+bool TapPort::write_frame(const FrameView& frame) noexcept {
+  std::array<std::byte, kNetHeader> net_header{};
+  std::array<iovec, 2 + kMaxPieces> parts;
+  const auto header = frame.header_bytes();
+  parts[0] = {net_header.data(), net_header.size()};
+  parts[1] = {const_cast<std::byte*>(header.data()), header.size()};
+  std::size_t count = 2;
+  for (const Piece& piece : frame.tail)
+    parts[count++] = {const_cast<std::byte*>(piece.data()), piece.size()};
+
+  if (::writev(tap_.get(), parts.data(), static_cast<int>(count)) >= 0) {
+    counters.out.delivered.add();
+    counters.out.bytes.add(frame.length);
+    return true;
+  }
+  switch (errno) {
+    case EAGAIN:
+      return false;
+    case EIO:  // the interface is down
+      counters.out.drop(DropReason::not_ready);
+      return true;
+    case ENOMEM:
+    case ENOBUFS:
+      counters.out.drop(DropReason::no_buffer);
+      return true;
+    default:
+      counters.out.drop(DropReason::malformed);
+      return true;
+  }
+}
+
+std::size_t TapPort::push(std::span<const FrameView* const> frames) {
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    if (!write_frame(*frames[i])) return i;
+  }
+  return frames.size();
+}
+
+void TapPort::set_link(bool up) {
+  int carrier = up ? 1 : 0;
+  (void)::ioctl(tap_.get(), TUNSETCARRIER, &carrier);
+}
+
+}  // namespace patchbay::vswitch
