@@ -6,9 +6,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <limits>
+#include <system_error>
 
 namespace patchbay::vmm {
 namespace {
@@ -105,13 +106,12 @@ void read_program_headers(const Reader& reader, std::vector<ElfImage::Segment>& 
 ElfImage ElfImage::load(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw ImageError("cannot open kernel image " + path + ": " + std::strerror(errno));
-  file.seekg(0, std::ios::end);
-  const std::streamoff size = file.tellg();
-  if (size < 0) throw ImageError("cannot read kernel image " + path + ": is it a regular file?");
-  std::vector<std::byte> contents(static_cast<std::size_t>(size));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(contents.data()), size);
-  if (!file) throw ImageError("cannot read kernel image " + path);
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  if (error) throw ImageError("cannot read kernel image " + path + ": " + error.message());
+  std::vector<std::byte> contents(size);
+  file.read(reinterpret_cast<char*>(contents.data()), static_cast<std::streamsize>(size));
+  if (!file) throw ImageError("cannot read kernel image " + path + " to its end");
   return parse(std::move(contents), path);
 }
 
