@@ -1,0 +1,41 @@
+// A router of the lab: a virtual machine that runs the appliance, with one virtio-net card per interface.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "devices/net/virtio_net.h"
+#include "devices/virtio/pci_transport.h"
+#include "tools/lab/model.h"
+#include "vmm/platform/console_socket.h"
+#include "vmm/virtual_machine.h"
+
+namespace patchbay::tools {
+
+class RouterNode {
+ public:
+  /// Builds the machine, switched off. Throws what vmm throws.
+  RouterNode(const vmm::KvmSystem& kvm, std::shared_ptr<const vmm::ElfImage> image, const Node& node,
+             const std::string& console_path);
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// The port of the node's interface `index`.
+  [[nodiscard]] devices::net::VirtioNet& port(std::size_t index) noexcept { return *cards_[index].net; }
+  [[nodiscard]] vmm::VirtualMachine& machine() noexcept { return *machine_; }
+  /// Readable when console().handle() has something to do.
+  [[nodiscard]] vmm::ConsoleSocket& console() noexcept { return *console_; }
+
+ private:
+  struct Card {
+    std::unique_ptr<devices::net::VirtioNet> net;
+    std::shared_ptr<devices::virtio::PciTransport> transport;
+  };
+
+  std::string name_;
+  std::vector<Card> cards_;
+  std::unique_ptr<vmm::ConsoleSocket> console_;
+  std::unique_ptr<vmm::VirtualMachine> machine_;  // last: it uses all of the above
+};
+
+}  // namespace patchbay::tools
