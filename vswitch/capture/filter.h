@@ -34,8 +34,8 @@ class FilterError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Longest expression accepted, in bytes; bounds what its compilation can cost.
-inline constexpr std::size_t kMaxFilterBytes = 4096;
+/// Longest expression accepted, in bytes; bounds what its compilation can cost (below a second).
+inline constexpr std::size_t kMaxFilterBytes = 2048;
 
 class Filter {
  public:

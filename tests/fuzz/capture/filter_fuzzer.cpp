@@ -1,15 +1,19 @@
 // Any text as a capture filter, run on any frame, as native code and interpreted: an error with a text or a
 // decision, the same from both, and no read outside the frame.
 //
-// Input: an expression, a zero byte, a frame.
+// Input: an expression, a zero byte, a frame. In the expression, bytes from 0x80 on stand for words of the
+// language, so that mutations of it often still parse.
 #include <netdb.h>
 #include <pcap/pcap.h>
 #include <rte_eal.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vswitch/capture/filter.h"
@@ -38,6 +42,83 @@ using patchbay::vswitch::kHeaderBytes;
 using patchbay::vswitch::Piece;
 namespace capture = patchbay::vswitch::capture;
 
+constexpr std::array<std::string_view, 64> kWords{"and",
+                                                  "or",
+                                                  "not",
+                                                  "(",
+                                                  ")",
+                                                  "host",
+                                                  "net",
+                                                  "port",
+                                                  "src",
+                                                  "dst",
+                                                  "ether",
+                                                  "ip",
+                                                  "ip6",
+                                                  "tcp",
+                                                  "udp",
+                                                  "icmp",
+                                                  "arp",
+                                                  "vlan",
+                                                  "mpls",
+                                                  "pppoes",
+                                                  "len",
+                                                  "less",
+                                                  "greater",
+                                                  "proto",
+                                                  "[",
+                                                  "]",
+                                                  ":1]",
+                                                  ":2]",
+                                                  ":4]",
+                                                  "+",
+                                                  "-",
+                                                  "*",
+                                                  "/",
+                                                  "%",
+                                                  "&",
+                                                  "|",
+                                                  "^",
+                                                  "<<",
+                                                  ">>",
+                                                  "=",
+                                                  "!=",
+                                                  "<",
+                                                  ">=",
+                                                  "0",
+                                                  "1",
+                                                  "2",
+                                                  "12",
+                                                  "0xfffffffc",
+                                                  "65535",
+                                                  "0x7fffffff",
+                                                  "100000",
+                                                  "80",
+                                                  "10.0.0.1",
+                                                  "fe80::1",
+                                                  "10.0.0.0/8",
+                                                  "portrange 1-1024",
+                                                  "broadcast",
+                                                  "multicast",
+                                                  "protochain",
+                                                  "geneve",
+                                                  "02:00:00:00:00:01",
+                                                  "tcp-syn",
+                                                  "tcpflags",
+                                                  "decnet"};
+
+std::string expand(std::span<const unsigned char> text) {
+  std::string expression;
+  for (const unsigned char c : text) {
+    if (c < 0x80) {
+      expression += static_cast<char>(c);
+    } else {
+      expression.append(" ").append(kWords[c % kWords.size()]).append(" ");
+    }
+  }
+  return expression;
+}
+
 /// libpcap's own decision, on the whole frame in one piece.
 bool reference(const std::string& expression, std::span<const unsigned char> frame) {
   pcap_t* handle = pcap_open_dead(DLT_EN10MB, patchbay::vswitch::kMaxFrameBytes);
@@ -56,7 +137,7 @@ bool reference(const std::string& expression, std::span<const unsigned char> fra
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::span input(data, size);
   const auto end = std::find(input.begin(), input.end(), 0);
-  const std::string expression(input.begin(), end);
+  const std::string expression = expand({input.begin(), end});
   std::vector<unsigned char> frame(end == input.end() ? end : end + 1, input.end());
   if (frame.empty()) frame.assign(60, 0);
 

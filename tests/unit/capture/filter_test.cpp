@@ -104,7 +104,7 @@ TEST(Filter, ErrorsGiveTheExpressionTheReasonAndTheWayOut) {
 }
 
 TEST(Filter, RefusesExpressionsThatAreTooLongOrNoText) {
-  EXPECT_THAT(error_of(std::string(4097, ' ')), testing::HasSubstr("4097 bytes long, the limit is 4096"));
+  EXPECT_THAT(error_of(std::string(2049, ' ')), testing::HasSubstr("2049 bytes long, the limit is 2048"));
   EXPECT_THAT(error_of(std::string("icmp\0 or tcp", 12)),
               testing::StartsWith("capture filter \"icmp? or tcp\": it contains a zero byte"));
 }
@@ -153,6 +153,16 @@ TEST(FilterProgram, RunsAsNativeCodeOnlyWhatIsTranslatedRightly) {
         "ether[0:4] * 3 = 12", "ether[0] & 1 != 0", "ether[65536] = 1", "ip[0] / ip[1] = 2"}) {
     EXPECT_FALSE(runs_native(Compiled(expression).program())) << expression;
   }
+}
+
+TEST(FilterProgram, LeavesProgramsOfVeryManyPathsToTheInterpreter) {
+  std::string ports = "port 1", addresses = "ip6 host fe80::1";
+  for (int i = 2; i <= 50; ++i) {
+    ports += " or port " + std::to_string(i);
+    addresses += " or ip6 host fe80:" + std::to_string(i) + "::1";
+  }
+  EXPECT_TRUE(runs_native(Compiled(ports.c_str()).program()));
+  EXPECT_FALSE(runs_native(Compiled(addresses.c_str()).program()));
 }
 
 }  // namespace
