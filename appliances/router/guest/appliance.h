@@ -10,40 +10,12 @@
 #include "appliances/router/core/router.h"
 #include "appliances/router/guest/buffer_pool.h"
 #include "appliances/router/guest/clock.h"
+#include "appliances/router/guest/idle_polling.h"
 #include "appliances/router/guest/uart.h"
 #include "appliances/router/guest/virtio_net.h"
 #include "appliances/router/guest/wait_device.h"
 
 namespace patchbay::router::guest {
-
-/// How long to poll in vain before sleeping. A sleep costs an exit and a wake-up, polling costs a processor
-/// that others may need: the limit doubles when a poll beyond the first found something, and halves when none
-/// did.
-class IdlePolling {
- public:
-  /// Called after a round without work; true if it is time to sleep.
-  [[nodiscard]] bool exhausted(Nanoseconds now) noexcept {
-    polled_ = true;
-    return now - last_work_ >= limit_;
-  }
-  void worked(Nanoseconds now) noexcept {
-    if (polled_ && limit_ < kMax) limit_ *= 2;
-    polled_ = false;
-    last_work_ = now;
-  }
-  void slept() noexcept {
-    if (limit_ > kMin) limit_ /= 2;
-    polled_ = false;
-  }
-
- private:
-  static constexpr Nanoseconds kMin = 4'000;
-  static constexpr Nanoseconds kMax = 64'000;
-
-  Nanoseconds limit_ = kMax;
-  Nanoseconds last_work_ = 0;
-  bool polled_ = false;
-};
 
 class Appliance final : public Environment {
  public:
