@@ -22,22 +22,22 @@ bool Appliance::congested(Nanoseconds now) noexcept {
   return any;
 }
 
-bool Appliance::forward(Router& router, Nanoseconds now) noexcept {
+Appliance::Traffic Appliance::forward(Router& router, Nanoseconds now) noexcept {
   std::array<PacketBuffer*, kBurstPackets> packets;
-  bool worked = false;
+  Traffic traffic = Traffic::none;
   for (std::size_t i = 0; i < cards_.size(); ++i) {
     const std::size_t turn = next_card_;
     next_card_ = turn + 1 < cards_.size() ? turn + 1 : 0;
     if (!cards_[turn].frames_waiting()) continue;
-    worked = true;
     if (congested(now)) {
       next_card_ = turn;
-      break;
+      return traffic == Traffic::none ? Traffic::held : traffic;
     }
+    traffic = Traffic::moved;
     const std::size_t count = cards_[turn].receive(packets);
     router.receive(std::span(packets).first(count), now);
   }
-  return worked;
+  return traffic;
 }
 
 bool Appliance::serve_console(Router& router, Nanoseconds now) noexcept {
@@ -81,11 +81,19 @@ void Appliance::check_links(Router& router, Nanoseconds now) noexcept {
   link_check_ = kNever;
 }
 
-void Appliance::sleep(Nanoseconds deadline) noexcept {
-  bool frames_waiting = false;
-  for (VirtioNet& card : cards_)
-    frames_waiting |= card.arm();
-  if (!frames_waiting) wait_.wait(clock_.tsc_at(deadline));
+void Appliance::sleep(Traffic traffic, Nanoseconds now, Nanoseconds deadline) noexcept {
+  bool ready = false;
+  if (traffic == Traffic::held) {
+    // Room is what it waits for; new frames are of no interest.
+    for (VirtioNet& card : cards_) {
+      if (card.congested(now)) ready |= card.arm_transmit();
+    }
+    deadline = std::min(deadline, now + TransmitHold::kLongest);
+  } else {
+    for (VirtioNet& card : cards_)
+      ready |= card.arm_receive();
+  }
+  if (!ready) wait_.wait(clock_.tsc_at(deadline));
 }
 
 void Appliance::run(Router& router) noexcept {
@@ -93,20 +101,20 @@ void Appliance::run(Router& router) noexcept {
   for (;;) {
     const Nanoseconds now = clock_.now();
     take_signals(now);
-    bool worked = forward(router, now);
-    worked |= serve_console(router, now);
+    const Traffic traffic = forward(router, now);
+    const bool typed = serve_console(router, now);
     if (now >= link_check_) check_links(router, now);
-    if (worked || now >= deadline) {
+    if (traffic != Traffic::none || typed || now >= deadline) {
       deadline = router.poll(now);
       for (VirtioNet& card : cards_)
         card.flush();
     }
-    if (worked) {
+    if (traffic == Traffic::moved || typed) {
       idle_.worked(now);
     } else if (!idle_.exhausted(now)) {
       pause();
     } else {
-      sleep(std::min(deadline, link_check_));
+      sleep(traffic, now, std::min(deadline, link_check_));
       idle_.slept();
     }
   }

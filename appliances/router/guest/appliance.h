@@ -39,13 +39,15 @@ class Appliance final : public Environment {
   }
 
  private:
-  [[nodiscard]] bool forward(Router& router, Nanoseconds now) noexcept;
+  enum class Traffic { none, moved, held };  // held: frames wait for room in a transmit ring
+
   [[nodiscard]] bool congested(Nanoseconds now) noexcept;
+  [[nodiscard]] Traffic forward(Router& router, Nanoseconds now) noexcept;
   [[nodiscard]] bool serve_console(Router& router, Nanoseconds now) noexcept;
   void take_signals(Nanoseconds now) noexcept;
   void check_links(Router& router, Nanoseconds now) noexcept;
   [[noreturn]] void power_off() noexcept;
-  void sleep(Nanoseconds deadline) noexcept;
+  void sleep(Traffic traffic, Nanoseconds now, Nanoseconds deadline) noexcept;
 
   std::span<VirtioNet> cards_;
   BufferPool& pool_;

@@ -86,12 +86,13 @@ class SplitRing {
                                       last_used_);
   }
 
-  /// Asks for an interrupt message when the next buffer comes back. Returns true if one is back already. The
-  /// request lapses with the message; there is nothing to take back.
-  [[nodiscard]] bool enable_notification() noexcept {
-    std::atomic_ref(*used_event_).store(last_used_, std::memory_order_relaxed);
+  /// Asks for an interrupt message when `count` buffers, counted from the next to be collected, are back.
+  /// Returns true if they are already. The request lapses with the message; there is nothing to take back.
+  [[nodiscard]] bool enable_notification(std::uint16_t count = 1) noexcept {
+    const auto event = static_cast<std::uint16_t>(last_used_ + count - 1);
+    std::atomic_ref(*used_event_).store(event, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    return waiting() != 0;
+    return waiting() >= count;
   }
 
  private:

@@ -13,7 +13,7 @@ namespace patchbay::router::guest {
 
 class TransmitHold {
  public:
-  static constexpr Nanoseconds kLongest = 2 * kMillisecond;
+  static constexpr Nanoseconds kLongest = 20 * kMillisecond;
 
   /// `free` of `size` descriptors of the output can be used.
   [[nodiscard]] bool wanted(std::size_t free, std::size_t size, Nanoseconds now) noexcept {

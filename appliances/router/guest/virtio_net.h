@@ -49,7 +49,12 @@ class VirtioNet {
   /// most one notification each.
   void flush() noexcept;
   /// Asks for an interrupt message with the next frame. Returns true if frames wait already.
-  [[nodiscard]] bool arm() noexcept { return receive_ring_->enable_notification(); }
+  [[nodiscard]] bool arm_receive() noexcept { return receive_ring_->enable_notification(); }
+  /// Asks for an interrupt message when a full transmit ring has drained by half. Returns true if it has
+  /// already.
+  [[nodiscard]] bool arm_transmit() noexcept {
+    return transmit_ring_->enable_notification(transmit_ring_->size() / 2);
+  }
 
  private:
   void refill() noexcept;
