@@ -1,0 +1,149 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+
+#include "tools/cli/deployment.h"
+#include "tools/cli/lab_selection.h"
+#include "tools/cli/verbs.h"
+#include "tools/engine/engine.h"
+
+namespace patchbay::tools::cli {
+
+namespace {
+
+std::string kvm_path() {
+  const char* path = std::getenv("PATCHBAY_KVM_DEVICE");
+  return path != nullptr ? path : "/dev/kvm";
+}
+
+EngineOptions engine_options() {
+  EngineOptions options;
+  options.kvm_path = kvm_path();
+  const char* image = std::getenv("PATCHBAY_ROUTER_IMAGE");
+  options.router_image = image != nullptr
+                             ? std::filesystem::path(image)
+                             : std::filesystem::read_symlink("/proc/self/exe").parent_path() / "router.elf";
+  return options;
+}
+
+void check_host(const Lab& lab) {
+  const std::string missing = missing_for(lab, kvm_path());
+  if (!missing.empty()) throw std::runtime_error(missing);
+}
+
+/// Up until told to end. `on_up` hears when everything runs.
+void run_engine(const Lab& lab, const std::function<void(long)>& on_up) {
+  RunDirectory directory(lab.name);
+  directory.claim();
+  directory.record_engine();
+  try {
+    Engine engine(lab, directory, engine_options());
+    on_up(static_cast<long>(engine.bring_up_time().count()));
+    engine.run();
+  } catch (...) {
+    directory.remove();
+    throw;
+  }
+  directory.remove();
+}
+
+void write_all(int fd, const std::string& text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const ssize_t n = ::write(fd, text.data() + at, text.size() - at);
+    if (n <= 0) return;
+    at += static_cast<std::size_t>(n);
+  }
+}
+
+/// The background process: own session, output to the log. Tells the parent "up MILLISECONDS" or "error
+/// TEXT".
+[[noreturn]] void become_engine(const Lab& lab, int report) {
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDWR);
+  ::dup2(null, 0);
+  ::dup2(null, 1);
+  int status = 0;
+  bool told = false;
+  try {
+    run_engine(lab, [&](long milliseconds) {
+      const RunDirectory directory(lab.name);
+      const int log = ::open(directory.log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+      ::dup2(log >= 0 ? log : null, 2);
+      write_all(report, fmt::format("up {}", milliseconds));
+      ::close(report);
+      told = true;
+    });
+  } catch (const std::exception& error) {
+    if (!told) write_all(report, fmt::format("error {}", error.what()));
+    status = 1;
+  }
+  ::_exit(status);
+}
+
+}  // namespace
+
+long deploy_in_background(const Lab& lab) {
+  check_host(lab);
+  if (RunDirectory(lab.name).engine()) {
+    throw std::runtime_error(
+        fmt::format("lab '{0}' is up already; take it down first: patchbay destroy --name {0}", lab.name));
+  }
+  destroy(lab.name);  // what an engine that was killed left behind
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe: too many open files (ulimit -n)");
+  const pid_t child = ::fork();
+  if (child < 0) throw std::runtime_error("cannot start the engine: too many processes (ulimit -u)");
+  if (child == 0) {
+    ::close(ends[0]);
+    become_engine(lab, ends[1]);
+  }
+  ::close(ends[1]);
+  std::string report;
+  char buffer[4096];
+  for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    report.append(buffer, static_cast<std::size_t>(n));
+  ::close(ends[0]);
+  if (report.starts_with("up ")) return std::stol(report.substr(3));
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (report.starts_with("error ")) throw std::runtime_error(report.substr(6));
+  destroy(lab.name);
+  throw std::runtime_error(
+      fmt::format("the engine of lab '{}' ended while it came up (wait status {})", lab.name, status));
+}
+
+void deploy_in_foreground(const Lab& lab) {
+  check_host(lab);
+  run_engine(lab, [&](long milliseconds) {
+    fmt::print("lab {} is up after {} ms; Ctrl-C takes it down\n", lab.name, milliseconds);
+    std::fflush(stdout);
+  });
+}
+
+void add_deploy(CLI::App& program, int& status) {
+  auto* verb = program.add_subcommand("deploy", "bring a lab up");
+  verb->footer("Examples:\n  patchbay deploy -t examples/two-lans.clab.yml\n  patchbay deploy --foreground");
+  auto* selection = new LabSelection;  // lives as long as the program's options
+  auto* foreground = new bool(false);
+  verb->add_option("-t,--topo", selection->file, "lab file; default: the only *.clab.yml in this directory");
+  verb->add_flag("--foreground", *foreground, "run the engine here; Ctrl-C takes the lab down");
+  verb->callback([selection, foreground, &status] {
+    const Lab lab = selection->load();
+    if (*foreground) {
+      deploy_in_foreground(lab);
+    } else {
+      const long milliseconds = deploy_in_background(lab);
+      fmt::print("lab {}: {} nodes and {} links up after {} ms\n", lab.name, lab.nodes.size(),
+                 lab.links.size(), milliseconds);
+    }
+    status = 0;
+  });
+}
+
+}  // namespace patchbay::tools::cli

@@ -1,0 +1,48 @@
+#include <fmt/format.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tools/cli/console_session.h"
+#include "tools/cli/lab_selection.h"
+#include "tools/cli/verbs.h"
+#include "tools/node/command.h"
+
+namespace patchbay::tools::cli {
+
+void add_exec(CLI::App& program, int& status) {
+  auto* verb = program.add_subcommand("exec", "run a command in a node");
+  verb->footer(
+      "In a linux node the command is a program of this host; its exit status is passed on. In a router it "
+      "is typed at the\n"
+      "console.\nExamples:\n  patchbay exec --node h1 -- ping -c 3 10.0.2.2\n  patchbay exec --node r1 -- "
+      "show ip route");
+  auto* selection = new LabSelection;
+  auto* node = new std::string;
+  auto* words = new std::vector<std::string>;
+  auto* line = new std::string;
+  selection->add_options(*verb);
+  verb->add_option("--node", *node, "where to run it")->required();
+  auto* by_line = verb->add_option("--cmd", *line, "command as one string, run by a shell");
+  verb->add_option("command", *words, "program and arguments, after --")->excludes(by_line);
+  verb->callback([selection, node, words, line, &status] {
+    if (words->empty() && line->empty()) throw InputError("no command; write it after --, or use --cmd");
+    const control::Json found = find_node(selection->connect().call("inspect"), *node);
+    if (found.contains("console")) {
+      std::string command = *line;
+      for (const std::string& word : *words)
+        command += (command.empty() ? "" : " ") + word;
+      fmt::print("{}", ConsoleSession(found.at("console").get<std::string>(), *node + "# ").run(command));
+      status = 0;
+      return;
+    }
+    if (!found.contains("pid")) throw InputError("node '" + *node + "' is a bridge; nothing runs in it");
+    const vswitch::FileDescriptor process(
+        static_cast<int>(::syscall(SYS_pidfd_open, found.at("pid").get<int>(), 0)));
+    if (!process) throw std::runtime_error("node '" + *node + "' has just ended");
+    Command command;
+    command.words = line->empty() ? *words : std::vector<std::string>{"sh", "-c", *line};
+    status = run_in_node_attached(process.get(), command);
+  });
+}
+
+}  // namespace patchbay::tools::cli
