@@ -110,7 +110,7 @@ TEST_F(FileSinkTest, DropsABlockThatTheEngineCouldNotFinish) {
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
   const Bytes whole = joined({preamble(), packet(60)});
   Bytes stream = joined({whole, packet(1000)});
-  stream.resize(stream.size() - 7);
+  stream.erase(stream.end() - 7, stream.end());
   ASSERT_EQ(write(ends[0], stream.data(), stream.size()), static_cast<ssize_t>(stream.size()));
   close(ends[0]);
   FileSink sink({.path = path("x.pcapng")});
