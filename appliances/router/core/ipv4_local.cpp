@@ -22,6 +22,10 @@ void answer_echo(Plane& plane, PacketBuffer& packet) noexcept {
   const auto before = static_cast<std::uint16_t>(echo.type << 8 | echo.code);
   echo.type = static_cast<std::uint8_t>(IcmpType::echo_reply);
   echo.checksum = update_checksum(echo.checksum, before, echo.code);
+  if (echo.checksum == 0) {
+    // The update cannot tell a sum of 0xFFFF from that of a message which is zero throughout (RFC 1624, 3).
+    echo.checksum = internet_checksum(ipv4_payload(packet));
+  }
   ++plane.counters.consumed;
   ipv4_originate(plane, packet);
 }

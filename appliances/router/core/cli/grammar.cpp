@@ -142,9 +142,9 @@ void describe(TextWriter& text, std::string_view token, Detail detail) noexcept 
 }
 
 /// "write A, B or C".
-void write_expected(FixedText<200>& remedy, std::span<const Command> commands, const Candidates& candidates,
+void write_expected(FixedText<300>& remedy, std::span<const Command> commands, const Candidates& candidates,
                     std::size_t i) noexcept {
-  std::array<char, 200> buffer;
+  std::array<char, 300> buffer;
   TextWriter text(buffer);
   const std::size_t count = count_expected(commands, candidates, i);
   std::size_t at = 0;
@@ -160,7 +160,7 @@ void write_expected(FixedText<200>& remedy, std::span<const Command> commands, c
 ConfigError unknown_word(std::span<const Command> commands, const Candidates& before, const Words& words,
                          std::size_t i) noexcept {
   ConfigError error = error_at(words, i);
-  const std::string_view word = words[i].text;
+  const std::string_view word = error.word.view();
   std::string_view only;
   const std::size_t expected = count_expected(commands, before, i);
   for_each_expected(commands, before, i, [&](std::string_view token) { only = token; });
@@ -232,7 +232,7 @@ CommandMatch match_command(std::span<const Command> commands, const Words& words
     }
     if (count_expected(commands, candidates, i) > 1) {
       match.error = error_at(words, i);
-      set_text(match.error.problem, "'", words[i].text, "' is ambiguous");
+      set_text(match.error.problem, "'", match.error.word.view(), "' is ambiguous");
       write_expected(match.error.remedy, commands, candidates, i);
       return match;
     }

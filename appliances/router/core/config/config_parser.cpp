@@ -87,8 +87,8 @@ bool is_host_address(Ipv4Address address) noexcept {
 
 Result unknown_interface(const Configuration& configuration, const Words& words, std::size_t i) noexcept {
   ConfigError error = error_at(words, i);
-  set_text(error.problem, "there is no interface '", words[i].text, "'");
-  std::array<char, 200> buffer;
+  set_text(error.problem, "there is no interface '", error.word.view(), "'");
+  std::array<char, 300> buffer;
   TextWriter text(buffer);
   const auto interfaces = configuration.interfaces();
   text << (interfaces.empty() ? "this router has no interfaces" : "this router has ");
@@ -106,7 +106,7 @@ Result set_hostname(Configuration& configuration, const Words& words) noexcept {
                     });
   if (!good) {
     ConfigError error = error_at(words, 1);
-    set_text(error.problem, "'", words[1].text, "' is not a host name");
+    set_text(error.problem, "'", error.word.view(), "' is not a host name");
     set_text(error.remedy, "use up to ", std::uint32_t{kMaxHostname}, " letters, digits, '-', '.' and '_'");
     return error;
   }

@@ -1,0 +1,1 @@
+patchbay_benchmark(router_bench router_bench.cpp LINK patchbay_router_core)
