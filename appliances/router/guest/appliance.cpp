@@ -81,19 +81,26 @@ void Appliance::check_links(Router& router, Nanoseconds now) noexcept {
   link_check_ = kNever;
 }
 
-void Appliance::sleep(Traffic traffic, Nanoseconds now, Nanoseconds deadline) noexcept {
+bool Appliance::arm(Traffic traffic, Nanoseconds now) noexcept {
   bool ready = false;
-  if (traffic == Traffic::held) {
-    // Room is what it waits for; new frames are of no interest.
-    for (VirtioNet& card : cards_) {
-      if (card.congested(now)) ready |= card.arm_transmit();
-    }
-    deadline = std::min(deadline, now + TransmitHold::kLongest);
-  } else {
+  if (traffic != Traffic::held) {
     for (VirtioNet& card : cards_)
       ready |= card.arm_receive();
+    return ready;
   }
-  if (!ready) wait_.wait(clock_.tsc_at(deadline));
+  // Room is what it waits for; new frames are of no interest. There may be room again since forward() looked.
+  bool full = false;
+  for (VirtioNet& card : cards_) {
+    if (!card.congested(now)) continue;
+    full = true;
+    ready |= card.arm_transmit();
+  }
+  return ready || !full;
+}
+
+void Appliance::sleep(Traffic traffic, Nanoseconds now, Nanoseconds deadline) noexcept {
+  if (traffic == Traffic::held) deadline = std::min(deadline, now + TransmitHold::kLongest);
+  if (!arm(traffic, now)) wait_.wait(clock_.tsc_at(deadline));
 }
 
 void Appliance::run(Router& router) noexcept {

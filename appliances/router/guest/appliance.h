@@ -47,6 +47,8 @@ class Appliance final : public Environment {
   void take_signals(Nanoseconds now) noexcept;
   void check_links(Router& router, Nanoseconds now) noexcept;
   [[noreturn]] void power_off() noexcept;
+  /// Asks for a wake-up by what `traffic` waits for; true if it is there already.
+  [[nodiscard]] bool arm(Traffic traffic, Nanoseconds now) noexcept;
   void sleep(Traffic traffic, Nanoseconds now, Nanoseconds deadline) noexcept;
 
   std::span<VirtioNet> cards_;

@@ -81,14 +81,18 @@ std::size_t VirtioNet::transmit(std::span<PacketBuffer* const> packets) noexcept
 
 void VirtioNet::flush() noexcept {
   if (transmit_ring_->publish()) transmit_doorbell_.ring();
+  reclaim();
+  refill();
+  if (receive_ring_->publish()) receive_doorbell_.ring();
+}
+
+void VirtioNet::reclaim() noexcept {
   std::array<SplitRing::Used, kBurstPackets> sent;
   for (std::size_t count = sent.size(); count == sent.size();) {
     count = transmit_ring_->collect(sent);
     for (std::size_t i = 0; i < count; ++i)
       pool_->give(sent[i].packet);
   }
-  refill();
-  if (receive_ring_->publish()) receive_doorbell_.ring();
 }
 
 void VirtioNet::refill() noexcept {

@@ -43,6 +43,7 @@ class VirtioNet {
   [[nodiscard]] std::size_t transmit(std::span<PacketBuffer* const> packets) noexcept;
   /// True if the transmit ring is so full that received frames had better stay where they are (TransmitHold).
   [[nodiscard]] bool congested(Nanoseconds now) noexcept {
+    if (transmit_ring_->free() < kBurstPackets) reclaim();
     return hold_.wanted(transmit_ring_->free(), transmit_ring_->size(), now);
   }
   /// Ends a round: takes sent buffers back, refills the receive ring, and shows the card both rings, with at
@@ -57,6 +58,7 @@ class VirtioNet {
   }
 
  private:
+  void reclaim() noexcept;
   void refill() noexcept;
 
   VirtioPci device_;

@@ -29,6 +29,11 @@ std::vector<Frame> HostPort::receive(std::size_t count, std::chrono::millisecond
   return std::exchange(received_, {});
 }
 
+void HostPort::set_busy(bool busy) {
+  const std::lock_guard lock(mutex_);
+  busy_ = busy;
+}
+
 void HostPort::pull(vswitch::Burst& burst) {
   const std::lock_guard lock(mutex_);
   for (const Frame& frame : to_send_) {  // a deque's elements stay where they are while others are appended
@@ -52,6 +57,7 @@ void HostPort::release(std::size_t consumed) {
 std::size_t HostPort::push(std::span<const vswitch::FrameView* const> frames) {
   {
     const std::lock_guard lock(mutex_);
+    if (busy_) return 0;
     for (const vswitch::FrameView* view : frames) {
       Frame frame;
       frame.reserve(view->length);

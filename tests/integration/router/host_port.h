@@ -27,6 +27,9 @@ class HostPort final : public vswitch::Port {
   /// Waits until `count` frames in all are there or the time is up, then takes all there are.
   [[nodiscard]] std::vector<Frame> receive(std::size_t count, std::chrono::milliseconds limit);
 
+  /// While set, the host takes no frames: a link with flow control stands still.
+  void set_busy(bool busy);
+
   // --- the switch's side -----------------------------------------------------------------------------------
   void pull(vswitch::Burst& burst) override;
   void release(std::size_t consumed) override;
@@ -40,6 +43,7 @@ class HostPort final : public vswitch::Port {
   vswitch::FileDescriptor wake_;
   std::mutex mutex_;
   std::condition_variable arrived_;
+  bool busy_ = false;
   std::deque<Frame> to_send_;
   std::vector<Frame> received_;
 };

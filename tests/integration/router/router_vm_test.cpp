@@ -237,6 +237,34 @@ TEST_F(RouterVmTest, ForwardsJumboFrames) {
   }
 }
 
+TEST_F(RouterVmTest, OutputThatStandsStillDoesNotStopTheRest) {
+  start();
+  if (IsSkipped()) return;
+  ASSERT_NO_FATAL_FAILURE(resolve_right());
+  left_.send(make_arp({kBroadcast, kLeftMac}, {1, kLeftMac, kLeft, {}, kRouterLeft}));
+  ASSERT_EQ(arrivals(left_, 1).size(), 1U);
+  right_.set_busy(true);
+  std::vector<Frame> load;
+  for (std::uint32_t i = 0; i < 2000; ++i)
+    load.push_back(from_left(datagram_packet(i, 100)));
+  load.push_back(from_left({kLeft, kRouterLeft, 64, kIcmp, 1, true, make_echo(8, 5, 56)}));
+  left_.send(load);
+  EXPECT_EQ(arrivals(left_, 1).size(), 1U) << "the router does not answer: " << failure();
+
+  std::this_thread::sleep_for(100ms);
+  const auto before = router_->vcpu_time();
+  std::this_thread::sleep_for(500ms);
+  EXPECT_LT(router_->vcpu_time() - before, 10ms);
+
+  // What filled the transmit ring comes out, and then everything does.
+  right_.set_busy(false);
+  const std::size_t kept = arrivals(right_, 2000, 300ms).size();
+  EXPECT_GE(kept, 192U);
+  EXPECT_LT(kept, 2000U);
+  left_.send(std::vector<Frame>(1000, load.front()));
+  EXPECT_EQ(arrivals(right_, 1000).size(), 1000U);
+}
+
 TEST_F(RouterVmTest, SleepsWhenIdleAndWakesOnWork) {
   start();
   if (IsSkipped()) return;
