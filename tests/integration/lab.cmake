@@ -5,3 +5,7 @@ add_executable(node_test "${CMAKE_CURRENT_LIST_DIR}/lab/node_test.cpp")
 target_link_libraries(node_test PRIVATE patchbay_options patchbay_node GTest::gmock GTest::gtest_main)
 add_test(NAME node_test COMMAND node_test)
 set_tests_properties(node_test PROPERTIES LABELS integration TIMEOUT 60)
+
+add_test(NAME lab_two_lans
+         COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/two_lans.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
+set_tests_properties(lab_two_lans PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)

@@ -26,6 +26,8 @@ CaptureStream::~CaptureStream() {
   for (const std::string& port : ports_)
     switch_.set_tap(port, nullptr);
   session_.stop();
+  ::setsockopt(client_.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
+  ::shutdown(client_.get(), SHUT_RD);
   if (writer_.joinable()) writer_.join();
 }
 
@@ -33,7 +35,6 @@ void CaptureStream::start(vswitch::FileDescriptor client, std::function<void()> 
   client_ = std::move(client);
   on_end_ = std::move(on_end);
   ::fcntl(client_.get(), F_SETFL, ::fcntl(client_.get(), F_GETFL) & ~O_NONBLOCK);
-  ::setsockopt(client_.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   writer_ = std::thread([this] { write_all(); });
 }
 

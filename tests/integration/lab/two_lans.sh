@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# A lab as a user has it: the checks of the examples, captures, traffic through the router VM, the engine killed under
+# traffic, bad lab files. Usage: two_lans.sh PATCHBAY EXAMPLES
+set -euo pipefail
+patchbay=$1 examples=$2
+lab=$examples/two-lans.clab.yml
+work=$(mktemp -d /tmp/patchbay-test.XXXXXX)
+trap '"$patchbay" destroy -t "$lab" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
+
+[[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
+[[ -w /dev/kvm ]] || { echo "SKIP: /dev/kvm is not usable, and the router is a VM"; exit 77; }
+for program in ping traceroute iperf3 tshark capinfos jq; do
+  command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
+done
+
+fail() { echo "FAIL: $*"; exit 1; }
+check() { echo "-- $*"; }
+in_h1() { "$patchbay" exec -t "$lab" --node h1 -- "$@"; }
+balanced() { [[ $("$patchbay" inspect -t "$lab" --format json | jq .balanced) == true ]] || fail "counters do not balance"; }
+
+check "the examples pass their own checks"
+for example in two-lans bridge chain; do
+  "$patchbay" test -t "$examples/$example.clab.yml" || fail "$example"
+done
+
+check "10,000 pings through the router, none lost"
+"$patchbay" deploy -t "$lab"
+in_h1 ping -q -f -c 10000 10.0.2.2 | tee "$work/flood"
+grep -q ' 0% packet loss' "$work/flood" || fail "pings were lost"
+balanced
+
+check "jumbo frames unfragmented, and the router in the path"
+in_h1 ping -q -c 3 -i 0.2 -s 8972 -M do 10.0.2.2 | grep -q ' 0% packet loss' || fail "jumbo frames do not pass"
+in_h1 traceroute -n -q 1 10.0.2.2 | grep -q '10.0.1.1' || fail "the router does not appear"
+
+check "TCP and UDP"
+"$patchbay" exec -t "$lab" --node h2 -- iperf3 --server --daemon
+sleep 0.5
+in_h1 iperf3 -c 10.0.2.2 -t 1 -J | jq -e '.end.sum_received.bytes > 10000000' >/dev/null || fail "TCP moved less than 10 MB"
+in_h1 iperf3 -c 10.0.2.2 -t 1 -u -b 10M -l 1400 -J >"$work/udp"
+# What the receiver's own socket buffer overflowed on a busy machine was not lost in the lab.
+overflowed=$("$patchbay" exec -t "$lab" --node h2 -- nstat -asz UdpRcvbufErrors | awk '/UdpRcvbufErrors/ {print $2}')
+jq -c .end.sum "$work/udp"
+jq -e --argjson overflowed "$overflowed" '.end.sum.packets > 500 and .end.sum.lost_packets <= $overflowed' "$work/udp" >/dev/null ||
+  fail "UDP datagrams were lost in the lab ($overflowed at the receiver's socket)"
+balanced
+
+check "a filtered capture of both directions, readable while and after it runs"
+"$patchbay" capture -t "$lab" r1:eth0 -f icmp -c 8 -w "$work/ping.pcapng" &
+capture=$!
+sleep 0.5
+in_h1 ping -q -c 4 -i 0.2 10.0.2.2 >/dev/null
+wait "$capture" || fail "the capture ended with $?"
+[[ $(tshark -r "$work/ping.pcapng" -Y 'icmp.type == 8' 2>/dev/null | wc -l) -eq 4 ]] || fail "4 requests expected"
+[[ $(tshark -r "$work/ping.pcapng" -Y 'icmp.type == 0' 2>/dev/null | wc -l) -eq 4 ]] || fail "4 replies expected"
+
+check "the router's console answers commands"
+"$patchbay" exec -t "$lab" --node r1 -- show ip route | grep -q '10.0.2.0/24 is directly connected, eth1' ||
+  fail "show ip route"
+
+check "the engine killed under traffic and a capture: readable file, nothing left, deploys again"
+"$patchbay" capture -t "$lab" r1:eth0 r1:eth1 -w "$work/killed.pcapng" 2>/dev/null &
+capture=$!
+in_h1 ping -q -f -c 100000 10.0.2.2 >/dev/null 2>&1 &
+flood=$!
+for _ in $(seq 100); do
+  [[ $(stat -c %s "$work/killed.pcapng" 2>/dev/null || echo 0) -lt 100000 ]] || break
+  sleep 0.1
+done
+kill -KILL "$(cat /run/patchbay/two-lans/pid)"
+wait "$flood" || true
+wait "$capture" && fail "a capture that lost its engine must not report success"
+capinfos "$work/killed.pcapng" >/dev/null || fail "the capture is not readable"
+[[ $(tshark -r "$work/killed.pcapng" 2>/dev/null | wc -l) -gt 100 ]] || fail "the capture is nearly empty"
+"$patchbay" destroy -t "$lab"
+[[ ! -e /run/patchbay/two-lans ]] || fail "the run directory is left"
+[[ -z $(find /run/netns -name '*two-lans*' 2>/dev/null) ]] || fail "namespace links are left"
+! grep -q two-lans /proc/mounts || fail "mounts are left"
+"$patchbay" deploy -t "$lab" && in_h1 ping -q -c 1 10.0.2.2 >/dev/null || fail "the lab does not come up again"
+"$patchbay" destroy -t "$lab"
+
+check "bad lab files: line and column, status 2, nothing created"
+cat >"$work/bad.clab.yml" <<'LAB'
+name: bad
+topology:
+  nodes:
+    a: {kind: linux, imagee: x}
+    a: {kind: linux}
+  links:
+    - {endpoints: ["a:e1", "b:e1"]}
+LAB
+status=0
+"$patchbay" deploy -t "$work/bad.clab.yml" 2>"$work/errors" || status=$?
+cat "$work/errors"
+[[ $status -eq 2 ]] || fail "exit status $status instead of 2"
+grep -q "bad.clab.yml:4:22: error: .*imagee" "$work/errors" || fail "the unknown key is not reported in its place"
+grep -q "bad.clab.yml:5:5: error: " "$work/errors" || fail "the duplicate key is not reported in its place"
+[[ ! -e /run/patchbay/bad ]] || fail "something was created"
+
+check "without KVM a router is refused at once"
+status=0
+PATCHBAY_KVM_DEVICE=/dev/absent "$patchbay" deploy -t "$lab" 2>"$work/errors" || status=$?
+cat "$work/errors"
+[[ $status -eq 1 ]] && grep -q "needs KVM" "$work/errors" || fail "no clear refusal"
+echo "passed"
