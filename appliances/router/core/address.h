@@ -7,6 +7,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 namespace patchbay::router {
@@ -26,10 +27,18 @@ inline constexpr InterfaceId kNoInterface = std::numeric_limits<InterfaceId>::ma
 struct MacAddress {
   std::array<std::uint8_t, 6> bytes{};
 
-  friend constexpr bool operator==(const MacAddress&, const MacAddress&) = default;
+  /// The bytes in one integer, for comparisons: every received frame takes some.
+  [[nodiscard]] std::uint64_t value() const noexcept {
+    std::uint32_t low = 0;
+    std::uint16_t high = 0;
+    std::memcpy(&low, bytes.data(), sizeof(low));
+    std::memcpy(&high, bytes.data() + sizeof(low), sizeof(high));
+    return std::uint64_t{high} << 32 | low;
+  }
+  friend bool operator==(const MacAddress& a, const MacAddress& b) noexcept { return a.value() == b.value(); }
   /// Multicast and broadcast (IEEE 802, individual/group bit).
   [[nodiscard]] constexpr bool is_group() const noexcept { return (bytes[0] & 1) != 0; }
-  [[nodiscard]] constexpr bool is_zero() const noexcept { return *this == MacAddress{}; }
+  [[nodiscard]] bool is_zero() const noexcept { return value() == 0; }
 };
 inline constexpr MacAddress kBroadcastMac{{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}};
 

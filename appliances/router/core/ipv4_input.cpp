@@ -22,7 +22,7 @@ DropReason validate(std::span<const std::byte> bytes) noexcept {
   const auto& header = view_as<Ipv4Header>(bytes.data());
   const std::size_t total = header.total_length;
   if (header.version_ihl == Ipv4Header::kPlain) [[likely]] {
-    if (ones_complement_sum(bytes.first(kIpv4Bytes)) != 0xFFFF) return DropReason::ip_bad_checksum;  // (2)
+    if (ones_complement_sum(bytes.first<kIpv4Bytes>()) != 0xFFFF) return DropReason::ip_bad_checksum;  // (2)
     if (total < kIpv4Bytes) return DropReason::ip_bad_total_length;                                  // (5)
   } else {
     const std::size_t header_bytes = header.header_bytes();
