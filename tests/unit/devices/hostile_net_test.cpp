@@ -1,0 +1,633 @@
+// Drivers that lie to virtio-net: the frame is dropped and counted, or the device asks for a reset; nothing
+// else happens, and other guests do not notice.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/devices/net_fixture.h"
+
+namespace patchbay::devices::net {
+namespace {
+
+using testing::contents;
+using testing::DriverRing;
+using testing::forward;
+using testing::Guest;
+using testing::GuestRam;
+using testing::kPlain;
+using testing::make_frame;
+using testing::NetDriver;
+using virtio::RingSetup;
+using vswitch::Burst;
+using vswitch::DropReason;
+using vswitch::FrameView;
+using vswitch::Offload;
+
+constexpr virtio::Status kUp =
+    virtio::kAcknowledge | virtio::kDriver | virtio::kFeaturesOk | virtio::kDriverOk;
+
+class HostileNet : public ::testing::Test {
+ protected:
+  std::size_t pull(Guest& guest) {
+    burst->clear();
+    guest.card.pull(*burst);
+    return burst->size();
+  }
+  static std::size_t push(Guest& guest, std::uint32_t bytes) {
+    FrameView frame;
+    frame.length = bytes;
+    frame.header.fill(std::byte{0x55});
+    static const std::vector<std::byte> filler(vswitch::kMaxFrameBytes);
+    const vswitch::Piece tail(filler.data(),
+                              bytes > vswitch::kHeaderBytes ? bytes - vswitch::kHeaderBytes : 0);
+    if (!tail.empty()) frame.tail = std::span(&tail, 1);
+    const FrameView* frames[] = {&frame};
+    return guest.card.push(frames);
+  }
+  static void expect_needs_reset(Guest& guest, std::string_view error) {
+    EXPECT_EQ(guest.card.status(), kUp | virtio::kNeedsReset);
+    EXPECT_EQ(guest.card.error(), error);
+    EXPECT_EQ(guest.driver.config_interrupts(), 1U);
+    // Stopped, not stuck: frames towards it are dropped, and a reset brings it back.
+    EXPECT_EQ(push(guest, 60), 1U);
+    EXPECT_EQ(guest.drops_out(DropReason::not_ready), 1U);
+    guest.card.write_status(0);
+    EXPECT_EQ(guest.card.status(), 0);
+    EXPECT_EQ(guest.card.error(), "no error");
+  }
+  /// A transmit chain is refused for `reason`, handed back, and the next frame goes through.
+  void expect_refused(Guest& guest, DropReason reason) {
+    guest.driver.tx().publish();
+    EXPECT_EQ(pull(guest), 0U);
+    EXPECT_EQ(guest.drops_in(reason), 1U);
+    EXPECT_EQ(guest.card.counters.in.frames.value(), 1U);
+    EXPECT_EQ(guest.driver.reclaim(), 1U);
+    guest.driver.send(make_frame(60));
+    guest.driver.kick();
+    EXPECT_EQ(pull(guest), 1U);
+    guest.card.release(1);
+    EXPECT_EQ(guest.card.status(), kUp);
+  }
+
+  std::unique_ptr<Burst> burst = std::make_unique<Burst>();
+};
+
+// --- queue set-up
+// --------------------------------------------------------------------------------------------
+
+TEST_F(HostileNet, QueueRewrittenAfterDriverOkIsIgnored) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  const auto before = guest.card.queue(VirtioNet::kTransmitQueue);
+  guest.card.configure_queue(VirtioNet::kTransmitQueue, [](RingSetup& setup) { setup = {4, 0, 0, 0}; });
+  guest.card.enable_queue(VirtioNet::kTransmitQueue);
+  const auto after = guest.card.queue(VirtioNet::kTransmitQueue);
+  EXPECT_EQ(after.setup.size, before.setup.size);
+  EXPECT_EQ(after.setup.descriptors, before.setup.descriptors);
+  guest.driver.send(make_frame(60));
+  guest.driver.kick();
+  EXPECT_EQ(pull(guest), 1U);
+  guest.card.release(1);
+}
+
+TEST_F(HostileNet, QueueRewrittenAfterItWasEnabledIsIgnored) {
+  Guest guest;
+  guest.card.write_status(1);
+  guest.card.write_status(3);
+  guest.card.write_driver_features(1, 1);
+  guest.card.write_status(11);
+  guest.card.configure_queue(0, [&](RingSetup& setup) { setup = guest.driver.rx().setup(); });
+  guest.card.enable_queue(0);
+  EXPECT_TRUE(guest.card.queue(0).enabled);
+  guest.card.configure_queue(0, [](RingSetup& setup) { setup.size = 3; });
+  EXPECT_EQ(guest.card.queue(0).setup.size, 256);
+}
+
+TEST_F(HostileNet, QueueSetUpBeforeFeaturesAreAgreedIsIgnored) {
+  Guest guest;
+  guest.card.write_status(1);
+  guest.card.write_status(3);
+  guest.card.configure_queue(0, [](RingSetup& setup) { setup.size = 16; });
+  guest.card.enable_queue(0);
+  EXPECT_EQ(guest.card.queue(0).setup.size, 256);
+  EXPECT_FALSE(guest.card.queue(0).enabled);
+}
+
+TEST_F(HostileNet, QueueThatCannotWorkSetsNeedsReset) {
+  const RingSetup setups[] = {
+      {0, GuestRam::kBase, GuestRam::kBase, GuestRam::kBase},
+      {100, GuestRam::kBase, GuestRam::kBase, GuestRam::kBase},
+      {512, GuestRam::kBase, GuestRam::kBase, GuestRam::kBase},  // more than offered
+      {256, GuestRam::kBase + 1, GuestRam::kBase, GuestRam::kBase},
+      {256, 0, GuestRam::kBase, GuestRam::kBase},
+      {256, ~0ULL - 15, GuestRam::kBase, GuestRam::kBase},
+  };
+  for (const RingSetup& setup : setups) {
+    Guest guest;
+    guest.card.write_status(1);
+    guest.card.write_status(3);
+    guest.card.write_driver_features(1, 1);
+    guest.card.write_status(11);
+    guest.card.configure_queue(0, [&](RingSetup& registers) { registers = setup; });
+    guest.card.enable_queue(0);
+    EXPECT_FALSE(guest.card.queue(0).enabled);
+    EXPECT_EQ(guest.card.status(), 11 | virtio::kNeedsReset);
+    EXPECT_EQ(guest.driver.config_interrupts(), 0U) << "only after DRIVER_OK (2.1.2)";
+    guest.card.write_status(15);
+    EXPECT_EQ(push(guest, 60), 1U) << "stays stopped";
+    EXPECT_EQ(guest.drops_out(DropReason::not_ready), 1U);
+    guest.card.write_status(0);
+    EXPECT_EQ(guest.card.status(), 0);
+  }
+}
+
+TEST_F(HostileNet, DriverOkWithoutQueuesIsHarmless) {
+  Guest guest;
+  guest.card.write_status(1);
+  guest.card.write_status(3);
+  guest.card.write_driver_features(1, 1);
+  guest.card.write_status(11);
+  guest.card.write_status(15);
+  EXPECT_EQ(guest.card.status(), kUp);
+  EXPECT_EQ(pull(guest), 0U);
+  EXPECT_FALSE(guest.card.arm());
+  guest.card.disarm();
+  EXPECT_EQ(push(guest, 60), 1U);
+  EXPECT_EQ(guest.drops_out(DropReason::not_ready), 1U);
+}
+
+TEST_F(HostileNet, QueuesThatDoNotExistAreNobodys) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  for (const unsigned queue : {2U, 3U, 1000U, 0xFFFFU, 0xFFFF'FFFFU}) {
+    EXPECT_EQ(guest.card.queue(queue).setup.size, 0);
+    guest.card.configure_queue(queue, [](RingSetup& setup) { setup.size = 8; });
+    guest.card.enable_queue(queue);
+    guest.card.disarm();
+    guest.card.notify(queue);
+    EXPECT_FALSE(testing::is_readable(guest.card.wake_fd()));
+  }
+  EXPECT_EQ(guest.card.status(), kUp);
+}
+
+// --- negotiation
+// ---------------------------------------------------------------------------------------------
+
+TEST_F(HostileNet, FeaturesNotOfferedAreRefused) {
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    const FeatureSet feature = 1ULL << bit;
+    Guest guest({.features = virtio::kFeatureVersion1 | feature});
+    const bool offered = (guest.card.offered_features() & feature) != 0;
+    EXPECT_EQ(guest.driver.start(), offered) << bit;
+  }
+}
+
+TEST_F(HostileNet, DriversOfTheLegacyInterfaceAreRefused) {
+  Guest guest({.features = kFeatureMac});
+  EXPECT_FALSE(guest.driver.start());
+}
+
+TEST_F(HostileNet, FeaturesWithoutThoseTheyDependOnAreRefused) {
+  VirtioNetConfig config = Guest::default_config();
+  config.offloads = true;
+  for (const FeatureSet feature :
+       {kFeatureGuestTso4, kFeatureGuestTso6, kFeatureGuestEcn, kFeatureHostTso4, kFeatureHostTso6,
+        kFeatureHostEcn, kFeatureHostEcn | kFeatureChecksum, kFeatureGuestEcn | kFeatureGuestChecksum}) {
+    Guest guest({.features = virtio::kFeatureVersion1 | feature}, config);
+    EXPECT_FALSE(guest.driver.start()) << std::hex << feature;
+  }
+}
+
+TEST_F(HostileNet, SkippingFeaturesOkOrClearingBitsChangesNothing) {
+  Guest guest;
+  guest.card.write_status(1);
+  guest.card.write_status(3);
+  guest.card.write_status(7);  // DRIVER_OK without FEATURES_OK
+  EXPECT_EQ(guest.card.status(), 3);
+  guest.card.write_status(15);
+  EXPECT_EQ(guest.card.status(), 3);
+  guest.card.write_status(2);  // clears ACKNOWLEDGE
+  EXPECT_EQ(guest.card.status(), 3);
+  guest.card.write_driver_features(1, 1);
+  guest.card.write_status(11);
+  EXPECT_EQ(guest.card.status(), 11);
+  guest.card.write_driver_features(0, 0xFFFF'FFFF);
+  EXPECT_EQ(guest.card.driver_features(), virtio::kFeatureVersion1) << "final after FEATURES_OK";
+  guest.card.write_status(3);
+  EXPECT_EQ(guest.card.status(), 11);
+  guest.card.write_status(0x30 | 15);  // bits that mean nothing
+  EXPECT_EQ(guest.card.status(), 11);
+}
+
+TEST_F(HostileNet, NeedsResetIsNotTheDriversToSetOrClear) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  guest.card.write_status(kUp | virtio::kNeedsReset);
+  EXPECT_EQ(guest.card.status(), kUp);
+  guest.driver.tx().offer(0xFFFF);
+  pull(guest);
+  EXPECT_EQ(guest.card.status(), kUp | virtio::kNeedsReset);
+  guest.card.write_status(kUp);
+  EXPECT_EQ(guest.card.status(), kUp | virtio::kNeedsReset);
+}
+
+// --- rings that break
+// ------------------------------------------------------------------------------------------
+
+TEST_F(HostileNet, BrokenTransmitRingSetsNeedsReset) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.tx().offer(0xFFFF);
+  EXPECT_EQ(pull(guest), 0U);
+  expect_needs_reset(guest, "a head index is not below the queue size");
+}
+
+TEST_F(HostileNet, FramesInFrontOfTheBreakAreStillSeen) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.send(make_frame(60));
+  guest.driver.kick();
+  guest.driver.tx().offer(0xFFFF);
+  EXPECT_EQ(pull(guest), 1U);
+  guest.card.release(1);
+  EXPECT_EQ(guest.driver.tx().used_index(), 0) << "a broken ring is not touched again";
+  expect_needs_reset(guest, "a head index is not below the queue size");
+}
+
+TEST_F(HostileNet, BrokenReceiveRingSetsNeedsReset) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.rx().set_avail_index(1000);
+  EXPECT_EQ(push(guest, 60), 1U);
+  EXPECT_EQ(guest.drops_out(DropReason::not_ready), 1U);
+  EXPECT_EQ(guest.card.status(), kUp | virtio::kNeedsReset);
+  EXPECT_EQ(guest.card.error(), "the available index jumped by more than the queue size");
+  EXPECT_EQ(guest.driver.config_interrupts(), 1U);
+}
+
+TEST_F(HostileNet, IndexJumpSeenWhileFallingAsleepSetsNeedsReset) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.tx().set_avail_index(1000);
+  EXPECT_FALSE(guest.card.arm());
+  EXPECT_EQ(guest.card.status(), kUp | virtio::kNeedsReset);
+}
+
+TEST_F(HostileNet, OtherGuestsGoOn) {
+  Guest bad;
+  Guest a;
+  Guest b;
+  ASSERT_TRUE(bad.driver.start());
+  ASSERT_TRUE(a.driver.start());
+  ASSERT_TRUE(b.driver.start());
+  b.driver.post();
+  bad.driver.tx().offer(0xFFFF);
+  EXPECT_EQ(pull(bad), 0U);
+  a.driver.send(make_frame(100));
+  a.driver.kick();
+  EXPECT_EQ(forward(a.card, b.card, *burst), 1U);
+  EXPECT_EQ(b.driver.receive()->frame, make_frame(100));
+}
+
+// --- chains that hold no frame
+// ---------------------------------------------------------------------------------
+
+TEST_F(HostileNet, WritableElementInATransmitChain) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  const std::uint64_t at = guest.ram.allocate(256);
+  guest.driver.tx().add({{at, 100}, {at + 100, 100, true}});
+  expect_refused(guest, DropReason::malformed);
+}
+
+TEST_F(HostileNet, TransmitChainOfWritableElementsOnly) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.tx().add({{guest.ram.allocate(256), 100, true}});
+  expect_refused(guest, DropReason::malformed);
+}
+
+TEST_F(HostileNet, ChainShorterThanTheHeader) {
+  for (const std::uint32_t bytes : {0U, 1U, 10U, 11U}) {
+    Guest guest;
+    ASSERT_TRUE(guest.driver.start());
+    guest.driver.tx().add({{guest.ram.allocate(256), bytes}});
+    expect_refused(guest, DropReason::malformed);
+  }
+}
+
+TEST_F(HostileNet, FrameShorterThanAnEthernetHeader) {
+  for (const std::uint32_t bytes : {12U, 13U, 25U}) {
+    Guest guest;
+    ASSERT_TRUE(guest.driver.start());
+    guest.driver.tx().add({{guest.ram.allocate(256), bytes}});
+    expect_refused(guest, DropReason::too_short);
+  }
+}
+
+TEST_F(HostileNet, FrameOfMegabytesCostsNothing) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.tx().add({{GuestRam::kBase, 4 << 20}});
+  expect_refused(guest, DropReason::too_long);
+}
+
+TEST_F(HostileNet, FrameInMorePiecesThanTheSwitchTakes) {
+  Guest guest({.features = kPlain | virtio::kFeatureIndirectDescriptors});
+  ASSERT_TRUE(guest.driver.start());
+  const std::uint64_t at = guest.ram.allocate(4096);
+  std::vector<DriverRing::Buffer> buffers{{at, 12 + 128}};
+  for (unsigned i = 0; i < vswitch::kMaxPieces + 1; ++i)
+    buffers.push_back({at + 200 + 2 * i, 2});
+  guest.driver.tx().add_indirect(buffers);
+  expect_refused(guest, DropReason::malformed);
+}
+
+TEST_F(HostileNet, FrameInAsManyPiecesAsTheSwitchTakes) {
+  Guest guest({.features = kPlain | virtio::kFeatureIndirectDescriptors});
+  ASSERT_TRUE(guest.driver.start());
+  const std::uint64_t at = guest.ram.allocate(4096);
+  std::vector<DriverRing::Buffer> buffers{{at, 12 + 128}};
+  for (unsigned i = 0; i < vswitch::kMaxPieces; ++i)
+    buffers.push_back({at + 200 + 2 * i, 2});
+  guest.driver.tx().add_indirect(buffers);
+  guest.driver.kick();
+  ASSERT_EQ(pull(guest), 1U);
+  EXPECT_EQ((*burst)[0].length, 128 + 2 * vswitch::kMaxPieces);
+  guest.card.release(1);
+}
+
+TEST_F(HostileNet, OverlongChainIsRefused) {
+  Guest guest({.features = kPlain | virtio::kFeatureIndirectDescriptors});
+  ASSERT_TRUE(guest.driver.start());
+  const std::uint64_t at = guest.ram.allocate(4096);
+  const std::vector<DriverRing::Buffer> buffers(2000, {at, 1});
+  guest.driver.tx().add_indirect(buffers);
+  expect_refused(guest, DropReason::malformed);
+}
+
+TEST_F(HostileNet, RefusedChainBehindAFrameWaitsForTheNextPull) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.send(make_frame(60, 1));
+  guest.driver.tx().add({{GuestRam::kBase, 5}});
+  guest.driver.send(make_frame(60, 2));
+  guest.driver.kick();
+  EXPECT_EQ(pull(guest), 1U);
+  EXPECT_EQ(guest.card.counters.in.frames.value(), 0U);
+  guest.card.release(0);  // and is not counted twice when the frame before it is pulled again
+  EXPECT_EQ(pull(guest), 1U);
+  guest.card.release(1);
+  EXPECT_EQ(pull(guest), 1U);
+  EXPECT_EQ(contents((*burst)[0]), make_frame(60, 2));
+  EXPECT_EQ(guest.drops_in(DropReason::malformed), 1U);
+  guest.card.release(1);
+  EXPECT_EQ(guest.driver.reclaim(), 3U);
+}
+
+// --- headers that lie
+// ------------------------------------------------------------------------------------------
+
+struct Lie {
+  const char* name;
+  FeatureSet acknowledged;
+  NetHeader header;
+};
+
+class LyingHeader : public HostileNet, public ::testing::WithParamInterface<Lie> {};
+
+NetHeader header(std::uint8_t flags, std::uint8_t gso_type, std::uint16_t gso_size, std::uint16_t start,
+                 std::uint16_t offset) {
+  NetHeader result;
+  result.flags = flags;
+  result.gso_type = gso_type;
+  result.gso_size = gso_size;
+  result.checksum_start = start;
+  result.checksum_offset = offset;
+  result.header_length = 54;
+  return result;
+}
+
+constexpr FeatureSet kAll = kPlain | kOffloadFeatures;
+constexpr FeatureSet kChecksumOnly = kPlain | kFeatureChecksum;
+
+INSTANTIATE_TEST_SUITE_P(
+    IsRefused, LyingHeader,
+    ::testing::Values(Lie{"ChecksumNotNegotiated", kPlain, header(1, 0, 0, 34, 16)},
+                      Lie{"ResultOneBytePastTheEnd", kAll, header(1, 0, 0, 34, 1000 - 34 - 1)},
+                      Lie{"StartPastTheEnd", kAll, header(1, 0, 0, 1000, 0)},
+                      Lie{"StartAndOffsetHuge", kAll, header(1, 0, 0, 0xFFFF, 0xFFFF)},
+                      Lie{"SegmentSizeZero", kAll, header(1, Offload::kGsoTcp4, 0, 34, 16)},
+                      Lie{"SegmentationWithoutChecksum", kAll, header(0, Offload::kGsoTcp4, 1460, 34, 16)},
+                      Lie{"SegmentationNotNegotiated", kChecksumOnly,
+                          header(1, Offload::kGsoTcp4, 1460, 34, 16)},
+                      Lie{"OnlyTheOtherProtocolNegotiated", kChecksumOnly | kFeatureHostTso4,
+                          header(1, Offload::kGsoTcp6, 1440, 54, 16)},
+                      Lie{"EcnNotNegotiated", kChecksumOnly | kFeatureHostTso4,
+                          header(1, Offload::kGsoTcp4 | Offload::kGsoEcn, 1460, 34, 16)},
+                      Lie{"EcnAlone", kAll, header(1, Offload::kGsoEcn, 1460, 34, 16)},
+                      Lie{"UdpFragmentationNeverOffered", kAll, header(1, Offload::kGsoUdp, 1480, 34, 6)},
+                      Lie{"UdpSegmentationNeverOffered", kAll, header(1, Offload::kGsoUdpL4, 1472, 34, 6)},
+                      Lie{"UnknownType", kAll, header(1, 2, 1460, 34, 16)},
+                      Lie{"AllOnes", kAll, header(255, 255, 65535, 65535, 65535)}),
+    [](const auto& suite) { return suite.param.name; });
+
+TEST_P(LyingHeader, IsRefused) {
+  VirtioNetConfig config = Guest::default_config();
+  config.offloads = true;
+  Guest guest({.features = GetParam().acknowledged}, config);
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.send(make_frame(1000), GetParam().header);
+  expect_refused(guest, DropReason::bad_offload);
+}
+
+TEST_F(HostileNet, FalseHeaderLengthAndUnknownFlagsAreNotBelieved) {
+  VirtioNetConfig config = Guest::default_config();
+  config.offloads = true;
+  Guest guest({.features = kAll}, config);
+  ASSERT_TRUE(guest.driver.start());
+  NetHeader lie = header(1 | 0xF0, Offload::kGsoTcp4, 100, 34, 16);
+  lie.header_length = 0xFFFF;
+  guest.driver.send(make_frame(1000), lie);
+  guest.driver.kick();
+  ASSERT_EQ(pull(guest), 1U);
+  EXPECT_EQ((*burst)[0].offload.flags, Offload::kNeedsChecksum);
+  EXPECT_EQ((*burst)[0].offload.header_length, 1000) << "at most the frame";
+  guest.card.release(1);
+}
+
+TEST_F(HostileNet, ChecksumResultInTheLastTwoBytesIsAccepted) {
+  VirtioNetConfig config = Guest::default_config();
+  config.offloads = true;
+  Guest guest({.features = kAll}, config);
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.send(make_frame(1000), header(1, 0, 0, 34, 1000 - 34 - 2));
+  guest.driver.kick();
+  EXPECT_EQ(pull(guest), 1U);
+  guest.card.release(1);
+}
+
+TEST_F(HostileNet, HeaderChangedAfterThePullHasNoEffect) {
+  Guest a;
+  Guest b;
+  ASSERT_TRUE(a.driver.start());
+  ASSERT_TRUE(b.driver.start());
+  b.driver.post();
+  const std::uint64_t at = a.ram.allocate(512);
+  const auto frame = make_frame(100);
+  a.ram.store(at, NetHeader{});
+  std::memcpy(a.ram.at(at + 12), frame.data(), frame.size());
+  a.driver.tx().add({{at, 112}});
+  a.driver.kick();
+  ASSERT_EQ(pull(a), 1U);
+  std::memset(a.ram.at(at), 0xFF, 112);  // virtio-net header and frame, after they were checked
+  const FrameView* frames[] = {&(*burst)[0]};
+  EXPECT_EQ(b.card.push(frames), 1U);
+  a.card.release(1);
+  const auto received = b.driver.receive();
+  EXPECT_EQ(received->frame, frame);
+  EXPECT_EQ(received->header.flags, 0);
+}
+
+// --- receive buffers
+// -------------------------------------------------------------------------------------------
+
+TEST_F(HostileNet, ReceiveBufferSmallerThanTheHeaderSetsNeedsReset) {
+  for (const FeatureSet features : {kPlain, kPlain | kFeatureMergeableRx}) {
+    for (const std::uint32_t bytes : {0U, 1U, 11U}) {
+      Guest guest({.features = features});
+      ASSERT_TRUE(guest.driver.start());
+      guest.driver.rx().add({{guest.ram.allocate(64), bytes, true}});
+      guest.driver.rx().publish();
+      EXPECT_EQ(push(guest, 60), 1U);
+      EXPECT_EQ(guest.card.status(), kUp | virtio::kNeedsReset);
+      EXPECT_EQ(guest.card.error(), "a receive buffer is too small for the header");
+      EXPECT_EQ(guest.driver.rx().used_index(), 0);
+    }
+  }
+}
+
+TEST_F(HostileNet, ReceiveChainWithReadableElementsSetsNeedsReset) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  const std::uint64_t at = guest.ram.allocate(4096);
+  guest.driver.rx().add({{at, 100}, {at + 100, 2000, true}});
+  guest.driver.rx().publish();
+  EXPECT_EQ(push(guest, 60), 1U);
+  EXPECT_EQ(guest.card.status(), kUp | virtio::kNeedsReset);
+}
+
+TEST_F(HostileNet, ResetClearsTheErrorOfAUselessBuffer) {
+  Guest guest;
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.rx().add({{guest.ram.allocate(64), 4, true}});
+  guest.driver.rx().publish();
+  EXPECT_EQ(push(guest, 60), 1U);
+  guest.card.write_status(0);
+  NetDriver second(guest.ram, guest.card, {.ring_size = 16});
+  ASSERT_TRUE(second.start());
+  second.post();
+  EXPECT_EQ(push(guest, 60), 1U);
+  EXPECT_TRUE(second.receive());
+}
+
+TEST_F(HostileNet, MergeableTinyBuffersAreFilledOneByOne) {
+  Guest guest({.features = kPlain | kFeatureMergeableRx, .buffer_bytes = 64});
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.post();
+  EXPECT_EQ(push(guest, 1514), 1U);
+  EXPECT_EQ(guest.driver.rx().used_index(), (1514 + 12 + 63) / 64);
+  EXPECT_EQ(guest.driver.receive()->frame.size(), 1514U);
+}
+
+TEST_F(HostileNet, RingDryInMidFramePublishesNothing) {
+  Guest guest({.features = kPlain | kFeatureMergeableRx, .buffer_bytes = 64});
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.post(10);
+  EXPECT_EQ(push(guest, 1514), 0U) << "no room yet";
+  EXPECT_EQ(guest.driver.rx().used_index(), 0);
+  EXPECT_EQ(guest.card.copied().into_guest.value(), 0U) << "and nothing was written";
+  guest.driver.post(14);
+  EXPECT_EQ(push(guest, 1514), 1U);
+  EXPECT_EQ(guest.driver.receive()->frame.size(), 1514U);
+}
+
+TEST_F(HostileNet, FrameThatNeedsMoreBuffersThanTheRingHasIsDropped) {
+  Guest guest({.features = kPlain | kFeatureMergeableRx, .ring_size = 16, .buffer_bytes = 64});
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.post();
+  EXPECT_EQ(push(guest, 1514), 1U) << "waiting would block the sender for ever";
+  EXPECT_EQ(guest.drops_out(DropReason::too_long), 1U);
+  EXPECT_EQ(push(guest, 60), 1U);
+  EXPECT_TRUE(guest.driver.receive());
+}
+
+TEST_F(HostileNet, FrameLargerThanAPlainBufferIsDroppedAndTheBufferStays) {
+  Guest guest({.buffer_bytes = 256});
+  ASSERT_TRUE(guest.driver.start());
+  guest.driver.post(1);
+  EXPECT_EQ(push(guest, 245), 1U);
+  EXPECT_EQ(guest.drops_out(DropReason::too_long), 1U);
+  EXPECT_EQ(push(guest, 244), 1U) << "12 + 244 fill it exactly";
+  EXPECT_EQ(guest.card.counters.out.delivered.value(), 1U);
+  EXPECT_TRUE(guest.driver.receive());
+}
+
+// --- several threads
+// ---------------------------------------------------------------------------------------------
+
+TEST_F(HostileNet, ResetUnderLoadFromOtherThreads) {
+  // The worker forwards between two cards while a vCPU thread of each starts, uses and resets its card.
+  constexpr unsigned kRounds = 40;
+  VirtioNet a("r1:eth0", Guest::default_config());
+  VirtioNet b("r2:eth0", Guest::default_config());
+  std::atomic<unsigned> running{2};
+  // Memory stays mapped for as long as the worker may look at frames in it.
+  std::vector<std::unique_ptr<GuestRam>> memories_a;
+  std::vector<std::unique_ptr<GuestRam>> memories_b;
+  const auto guest = [&running](VirtioNet& card, std::vector<std::unique_ptr<GuestRam>>& memories) {
+    for (unsigned round = 0; round < kRounds; ++round) {
+      GuestRam& ram = *memories.emplace_back(std::make_unique<GuestRam>(1 << 16));
+      NetDriver driver(ram, card, {.ring_size = 8, .buffer_bytes = 1024});
+      ASSERT_TRUE(driver.start());
+      for (unsigned i = 0; i < 50; ++i) {
+        driver.post();
+        driver.send(make_frame(500));
+        driver.kick();
+        while (driver.receive()) {
+        }
+        driver.reclaim();
+      }
+      card.write_status(0);
+    }
+    --running;
+  };
+  std::thread vcpu_a(guest, std::ref(a), std::ref(memories_a));
+  std::thread vcpu_b(guest, std::ref(b), std::ref(memories_b));
+  while (running != 0) {
+    forward(a, b, *burst);
+    forward(b, a, *burst);
+    if (!a.arm()) std::this_thread::yield();
+    a.disarm();
+  }
+  vcpu_a.join();
+  vcpu_b.join();
+
+  EXPECT_EQ(a.status(), 0);
+  GuestRam ram;
+  NetDriver last(ram, a, {.ring_size = 8});
+  ASSERT_TRUE(last.start());
+  last.send(make_frame(60));
+  last.kick();
+  burst->clear();
+  a.pull(*burst);
+  EXPECT_EQ(burst->size(), 1U);
+  a.release(1);
+}
+
+}  // namespace
+}  // namespace patchbay::devices::net
