@@ -115,7 +115,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
       case 2: {  // guest memory
         const auto at = input.ConsumeIntegralInRange<std::size_t>(0, kMemoryBytes - 1);
         const auto data = input.ConsumeBytes<std::uint8_t>(input.ConsumeIntegralInRange<std::size_t>(0, 64));
-        std::memcpy(ram.data() + at, data.data(), std::min(data.size(), kMemoryBytes - at));
+        if (!data.empty()) std::memcpy(ram.data() + at, data.data(), std::min(data.size(), kMemoryBytes - at));
         break;
       }
       case 3: {  // a transmit descriptor with sane bounds, and the tail behind it
