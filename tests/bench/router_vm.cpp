@@ -135,9 +135,12 @@ void forward(benchmark::State& state) {
   const std::size_t datagram = length - 14 - 20;
   const Frame frame = make_ipv4({RouterVm::mac(0), kHostMac},
                                 {kSource, kDestination, 64, kUdp, 0, true, make_datagram(0, datagram)});
-  const auto run_dry = [&generator] {
+  const auto run_dry = [&generator, &sink] {
     generator.stop();
-    std::this_thread::sleep_for(20ms);
+    for (std::uint64_t seen = 0; seen != sink.received();) {
+      seen = sink.received();
+      std::this_thread::sleep_for(50ms);
+    }
   };
   generator.start(frame);
   std::this_thread::sleep_for(200ms);  // ARP, for which frames are dropped, and every buffer touched

@@ -32,7 +32,7 @@ namespace patchbay::router::guest {
 namespace {
 
 constexpr std::size_t kMaxCards = 31;  // bus 0 without the host bridge
-constexpr std::uint16_t kMaxRing = 256;
+constexpr std::uint16_t kMaxRing = 1024;
 constexpr std::uint16_t kMinRing = 32;
 /// The router gets this part of what packets leave: it touches an eighth of it at once, which costs start-up
 /// time.

@@ -69,8 +69,9 @@ class GuestRing : public testing::Test {
   alignas(64) std::array<std::byte, 64 * 1024> memory_{};
   std::array<std::byte, 64 * kBufferBytes> buffers_{};
   std::array<PacketBuffer, 64> packets_;
-  // The whole process as one region, so that pointers are guest addresses.
-  devices::GuestMemory guest_{{{0, {reinterpret_cast<std::byte*>(std::uintptr_t{0}), SIZE_MAX}}}};
+  // The whole process as one region (but page 0), so that pointers are guest addresses.
+  static constexpr std::uintptr_t kFirst = 4096;
+  devices::GuestMemory guest_{{{kFirst, {reinterpret_cast<std::byte*>(kFirst), SIZE_MAX / 2}}}};
   Arena arena_{memory_};
   SplitRing driver_{arena_, kSize, SplitRing::Direction::from_device};
   virtio::SplitRing device_;

@@ -308,10 +308,11 @@ TEST_F(RouterVmTest, ConsolePingsWhileItForwards) {
   start();
   if (IsSkipped()) return;
   ASSERT_NO_FATAL_FAILURE(resolve_right());
+  ASSERT_TRUE(router_->wait_for_console(kPrompt, kLimit));
   const std::size_t from = router_->console().size();
   router_->type("ping 10.0.1.2\r");
   std::size_t answered = 0;
-  for (int i = 0; i < 100 && !router_->wait_for_console("received", 0ms, from); ++i) {
+  for (int i = 0; i < 100 && !router_->wait_for_console(kPrompt, 0ms, from); ++i) {
     for (const Frame& frame : right_.receive(1, 100ms)) {
       const auto request = parse_ipv4(frame);
       if (!request || request->protocol != kIcmp) continue;
