@@ -151,7 +151,7 @@ virtio::RingError VirtioNet::start_queue(unsigned index, const GuestMemory& memo
 void VirtioNet::on_driver_ok() noexcept {
   rules_.acknowledged = features();
   rules_.accepted = accepted_offloads(features());
-  accepted_.store(rules_.accepted, std::memory_order_release);
+  acknowledged_.store(features(), std::memory_order_release);
   if (live()) {
     receive_.ring().disable_notifications();
     if (armed_) {
@@ -170,7 +170,7 @@ void VirtioNet::on_reset() noexcept {
   pull_outstanding_ = false;
   rules_.acknowledged = 0;
   rules_.accepted = {};
-  accepted_.store({}, std::memory_order_release);
+  acknowledged_.store(0, std::memory_order_release);
 }
 
 }  // namespace patchbay::devices::net

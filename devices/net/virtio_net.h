@@ -48,7 +48,7 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   void release(std::size_t consumed) override;
   [[nodiscard]] std::size_t push(std::span<const vswitch::FrameView* const> frames) override;
   [[nodiscard]] vswitch::OffloadSet accepts() const noexcept override {
-    return accepted_.load(std::memory_order_acquire);
+    return accepted_offloads(acknowledged_.load(std::memory_order_acquire));
   }
   [[nodiscard]] int wake_fd() const noexcept override { return wake_.get(); }
   [[nodiscard]] bool arm() override;
@@ -97,7 +97,8 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   bool pull_outstanding_ = false;  // a pull whose chains are still ours
   // Of the worker:
   CopyCounters copied_;
-  std::atomic<vswitch::OffloadSet> accepted_{};
+  // Of both:
+  std::atomic<FeatureSet> acknowledged_{0};  // as in rules_, for accepts()
 };
 
 }  // namespace patchbay::devices::net

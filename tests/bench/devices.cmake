@@ -1,0 +1,1 @@
+patchbay_benchmark(virtio_net_bench devices/virtio_net_bench.cpp LINK patchbay_net)

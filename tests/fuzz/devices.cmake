@@ -1,0 +1,2 @@
+patchbay_fuzzer(virtqueue_fuzzer devices/virtqueue_fuzzer.cpp LINK patchbay_virtio)
+patchbay_fuzzer(virtio_net_fuzzer devices/virtio_net_fuzzer.cpp LINK patchbay_net)
