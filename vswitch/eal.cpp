@@ -5,11 +5,12 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
-#include <unistd.h>
+#include <sched.h>
 
 #include <atomic>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -26,14 +27,15 @@ constexpr long kMinFreeHugepages = 32;
 
 std::atomic<bool> running{false};
 
+/// Looks for a mount of the page size that free_hugepages() counts.
 bool hugetlbfs_mounted() {
   std::ifstream mounts("/proc/mounts");
   std::string line;
   while (std::getline(mounts, line)) {
     std::istringstream fields(line);
-    std::string device, place, type;
-    fields >> device >> place >> type;
-    if (type == "hugetlbfs") return true;
+    std::string device, place, type, options;
+    fields >> device >> place >> type >> options;
+    if (type == "hugetlbfs" && options.find("pagesize=2M") != std::string::npos) return true;
   }
   return false;
 }
@@ -44,19 +46,59 @@ long free_hugepages() {
   return count;
 }
 
+/// The EAL creates a directory for its sockets even when told to have none. This gives it one to itself, for
+/// as long as it starts.
+class RuntimeDirectory {
+ public:
+  RuntimeDirectory() {
+    if (const char* set = std::getenv(kVariable)) before_ = set;
+    std::string path = (std::filesystem::temp_directory_path() / "patchbay-eal-XXXXXX").string();
+    if (::mkdtemp(path.data()) == nullptr) return;  // the EAL then does without
+    path_ = path;
+    ::setenv(kVariable, path_.c_str(), 1);
+  }
+  ~RuntimeDirectory() {
+    if (path_.empty()) return;
+    if (before_) {
+      ::setenv(kVariable, before_->c_str(), 1);
+    } else {
+      ::unsetenv(kVariable);
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  RuntimeDirectory(const RuntimeDirectory&) = delete;
+  RuntimeDirectory& operator=(const RuntimeDirectory&) = delete;
+
+ private:
+  static constexpr const char* kVariable = "RUNTIME_DIRECTORY";
+  std::string path_;
+  std::optional<std::string> before_;
+};
+
+/// One lcore, this thread, which floats over the CPUs that it may use already: the EAL binds it to what it is
+/// told.
+std::string lcore_option() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  std::string cpus;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (CPU_ISSET(cpu, &allowed)) cpus += (cpus.empty() ? "" : ",") + std::to_string(cpu);
+    }
+  }
+  return cpus.empty() ? "--lcores=0" : fmt::format("--lcores=0@({})", cpus);
+}
+
 EalMemory initialise() {
-  EalMemory memory = choose_eal_memory();
+  const EalMemory memory = choose_eal_memory();
   std::vector<std::string> words{"patchbay", "--no-pci", "--no-telemetry", "--log-level=lib.eal:error",
-                                 "--lcores=0@0"};
-  // The set of CPUs that this process may use decides where lcore 0 may run.
-  const long cpus = ::sysconf(_SC_NPROCESSORS_ONLN);
-  words.back() = cpus > 1 ? fmt::format("--lcores=0@(0-{})", cpus - 1) : "--lcores=0@0";
+                                 lcore_option()};
   if (memory.hugepages) {
     words.emplace_back("--in-memory");
   } else {
-    words.emplace_back("--no-huge");
-    words.emplace_back("--no-shconf");
-    words.emplace_back("-m");
+    for (const char* word : {"--no-huge", "--no-shconf", "-m"})
+      words.emplace_back(word);
     words.push_back(std::to_string(kMegabytesWithoutHugepages));
   }
   // The EAL changes and keeps its argument vector.
@@ -66,7 +108,9 @@ EalMemory initialise() {
   arguments.clear();
   for (std::string& word : kept)
     arguments.push_back(word.data());
+
   rte_log_set_global_level(RTE_LOG_ERR);
+  const RuntimeDirectory directory;
   if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) {
     throw EalError(
         fmt::format("DPDK's EAL did not start: {}; memory: {}. Run 'patchbay doctor' to see what is missing",
@@ -95,11 +139,8 @@ EalMemory choose_eal_memory() {
 }
 
 EalMemory start_eal() {
-  static std::mutex mutex;
-  static std::optional<EalMemory> started;
-  const std::scoped_lock lock(mutex);
-  if (!started) started = initialise();
-  return *started;
+  static const EalMemory started = initialise();
+  return started;
 }
 
 bool eal_running() noexcept {

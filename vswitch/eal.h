@@ -24,8 +24,9 @@ struct EalMemory {
 /// What start_eal() would use on this host now.
 [[nodiscard]] EalMemory choose_eal_memory();
 
-/// Starts the EAL on the calling thread; later calls return what the first did. Any thread. Throws EalError
-/// with the cause and the way out. Never starts threads of its own that poll.
+/// Starts the EAL on the calling thread, which takes some 0.2 s; later calls return what the first did. Any
+/// thread, while no other reads the environment. Throws EalError with the cause and the way out. Starts no
+/// thread that polls, leaves the CPU affinity as it is, and nothing in the file system.
 EalMemory start_eal();
 [[nodiscard]] bool eal_running() noexcept;
 

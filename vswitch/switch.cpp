@@ -36,9 +36,23 @@ void Switch::attach(Segment& segment, Port& port) {
   PortIndex index = 0;
   worker.run([&] {
     index = segment.attach(port);
-    worker.add(segment, index);
+    try {
+      worker.add(segment, index);
+    } catch (...) {
+      segment.detach(index);
+      throw;
+    }
   });
   ports_.emplace(port.name(), Place{&segment, index, home->worker});
+}
+
+void Switch::detach(std::string_view port) {
+  const Place at = place(port);
+  workers_[at.worker]->run([&] {
+    workers_[at.worker]->remove(*at.segment, at.index);
+    at.segment->detach(at.index);
+  });
+  ports_.erase(std::string(port));
 }
 
 bool Switch::has_port(std::string_view name) const {
@@ -50,7 +64,9 @@ unsigned Switch::worker_of(std::string_view port) const {
 }
 
 const Switch::Place& Switch::place(std::string_view port) const {
-  return ports_.at(std::string(port));
+  const auto found = ports_.find(std::string(port));
+  if (found == ports_.end()) throw std::out_of_range("the switch has no port '" + std::string(port) + "'");
+  return found->second;
 }
 
 void Switch::set_tap(std::string_view port, TapPoint* tap) {

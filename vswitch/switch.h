@@ -29,6 +29,8 @@ class Switch {
   /// Attaches a port and starts forwarding. Throws std::runtime_error if the name is taken or the segment is
   /// full.
   void attach(Segment& segment, Port& port);
+  /// Stops forwarding for a port and lets go of it and its tap. Throws std::out_of_range for an unknown port.
+  void detach(std::string_view port);
 
   [[nodiscard]] bool has_port(std::string_view name) const;
   [[nodiscard]] unsigned worker_of(std::string_view port) const;

@@ -117,7 +117,11 @@ void TapPort::pull(Burst& burst) {
 }
 
 void TapPort::release(std::size_t consumed) {
-  // Slots rotate, so that the frames left over stay where their views point.
+  if (consumed == held_) {
+    held_ = 0;
+    return;
+  }
+  // Slots rotate, so that the frames left over come first next time.
   std::rotate(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(consumed), slots_.end());
   held_ -= consumed;
 }
@@ -140,7 +144,8 @@ bool TapPort::write_frame(const FrameView& frame) noexcept {
   switch (errno) {
     case EAGAIN:
       return false;
-    case EIO:  // the interface is down
+    case EIO:     // the interface is down
+    case EBADFD:  // the interface is gone
       counters.out.drop(DropReason::not_ready);
       return true;
     case ENOMEM:

@@ -39,8 +39,9 @@ class TapPort final : public Port {
  private:
   // What the kernel puts in front of each frame: struct virtio_net_hdr_v1, all zero for a complete frame.
   static constexpr std::size_t kNetHeader = 12;
-  static constexpr std::size_t kSlotBytes = 80 * 1024;
-  static_assert(kSlotBytes >= kNetHeader + kMaxFrameBytes);
+  // An odd number of cache lines, so that the starts of the slots spread over the cache.
+  static constexpr std::size_t kSlotBytes = 1025 * std::size_t{64};
+  static_assert(kSlotBytes > kNetHeader + kMaxFrameBytes);
 
   struct Slot {
     std::byte* bytes;    // net header, frame
