@@ -12,6 +12,8 @@
 namespace patchbay::vmm {
 namespace {
 
+constexpr std::uint64_t kResetVector = 0xFFF0;  // RIP after a processor reset
+
 int kick_signal() {
   return SIGRTMIN + 1;
 }
@@ -206,6 +208,10 @@ void Vcpu::fail(const std::string& reason) {
   std::string text = "vCPU " + std::to_string(id_) + ": " + reason;
   const kvm_regs r = kvm_.regs();
   const kvm_sregs s = kvm_.sregs();
+  if (r.rip == kResetVector) {
+    // SVM leaves no state behind after a shutdown, and KVM resets the processor before it reports one.
+    return owner_.vcpu_failed(text + "; its registers are lost, the processor was reset");
+  }
   const struct {
     const char* name;
     std::uint64_t value;

@@ -7,6 +7,8 @@
 namespace patchbay::vmm {
 namespace {
 
+using testing::AllOf;
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::MatchesRegex;
@@ -54,8 +56,9 @@ TEST_F(BootTest, TripleFaultEndsInCrashedWithRegisters) {
   Machine machine("triple_fault");
   machine->power_on();
   ASSERT_TRUE(machine.wait_for_state(VmState::crashed));
-  EXPECT_THAT(machine->status().failure, HasSubstr("r15=0x5eed"));
-  EXPECT_THAT(machine->status().failure, HasSubstr("rip=0x10"));
+  // AMD's SVM leaves no state behind after a shutdown, and KVM says so by resetting the processor.
+  EXPECT_THAT(machine->status().failure,
+              AnyOf(AllOf(HasSubstr("r15=0x5eed"), HasSubstr("rip=0x10")), HasSubstr("registers are lost")));
   EXPECT_THROW(machine->pause(), VmError);
   machine->power_off();
   EXPECT_EQ(machine->state(), VmState::off);
