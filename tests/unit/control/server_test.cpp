@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdlib>
@@ -56,7 +57,10 @@ class ServerTest : public testing::Test {
     if (request.verb == "throw") throw std::runtime_error("out of cheese");
     if (request.verb == "forget") return;
     if (request.verb == "later") return kept_.push_back(std::move(exchange));
-    if (request.verb == "big") return exchange->reply(std::string(1 << 20, 'x'));
+    if (request.verb == "big") {
+      ++big_replies_;
+      return exchange->reply(std::string(1 << 20, 'x'));
+    }
     if (request.verb == "stream") {
       return exchange->upgrade(
           "here", [](FileDescriptor stream) { EXPECT_EQ(::write(stream.get(), "raw\nbytes", 9), 9); });
@@ -94,6 +98,7 @@ class ServerTest : public testing::Test {
   boost::asio::io_context loop_;
   std::optional<Server> server_;
   std::vector<std::shared_ptr<Exchange>> kept_;
+  std::atomic<int> big_replies_{0};
   std::thread thread_;
 };
 
@@ -168,9 +173,15 @@ TEST_F(ServerTest, CopesWithHalfLinesAndDisconnects) {
 
 TEST_F(ServerTest, HoldsOneReplyForAClientThatDoesNotRead) {
   const FileDescriptor client = connect();
-  for (int i = 0; i < 1000; ++i)
-    send(client, "{\"id\":1,\"verb\":\"big\"}\n");
+  const std::string request = "{\"id\":1,\"verb\":\"big\"}\n";
+  // The server stops reading from this client, so at some point the socket takes no more.
+  for (int i = 0; i < 1000; ++i) {
+    if (::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) break;
+  }
+  for (int i = 0; i < 100 && big_replies_ == 0; ++i)
+    std::this_thread::sleep_for(10ms);
   expect_alive();
+  EXPECT_EQ(big_replies_, 1);
 }
 
 TEST_F(ServerTest, BoundsTheNumberOfClients) {
