@@ -23,7 +23,7 @@ DropReason validate(std::span<const std::byte> bytes) noexcept {
   const std::size_t total = header.total_length;
   if (header.version_ihl == Ipv4Header::kPlain) [[likely]] {
     if (ones_complement_sum(bytes.first<kIpv4Bytes>()) != 0xFFFF) return DropReason::ip_bad_checksum;  // (2)
-    if (total < kIpv4Bytes) return DropReason::ip_bad_total_length;                                  // (5)
+    if (total < kIpv4Bytes) return DropReason::ip_bad_total_length;                                    // (5)
   } else {
     const std::size_t header_bytes = header.header_bytes();
     const std::size_t summed = std::clamp(header_bytes, kIpv4Bytes, bytes.size());
@@ -109,8 +109,9 @@ void dispatch(Plane& plane, PacketBuffer& packet, Fib::Value route) noexcept {
   }
   NextHop& next_hop = plane.routes.next_hop(route);
   switch (next_hop.kind) {
-    [[likely]] case NextHop::Kind::attached : [[likely]] case NextHop::Kind::gateway
-        : return ipv4_forward(plane, packet, next_hop);
+    case NextHop::Kind::attached:
+    case NextHop::Kind::gateway:
+      return ipv4_forward(plane, packet, next_hop);
     case NextHop::Kind::local:
       return ipv4_local_input(plane, packet);
     case NextHop::Kind::broadcast:

@@ -54,7 +54,8 @@ TEST_F(ConsoleTest, History) {
           erased += "\b \b";
         return erased;
       }());
-  EXPECT_EQ(type("\x1B[1;5C\x1BOx"), "x");  // other keys do nothing; ESC O is not one we know
+  EXPECT_EQ(type("\x1B[1;5C\x1BOx"), "x");    // other keys do nothing; ESC O is not one we know
+  EXPECT_EQ(type("\x1B\x03"), "^C\r\nr1# ");  // a lone escape does not swallow what follows
 }
 
 TEST_F(ConsoleTest, UnknownAmbiguousIncomplete) {

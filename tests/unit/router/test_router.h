@@ -4,10 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <memory>
 #include <span>
@@ -118,7 +118,7 @@ class TestRouter {
     std::vector<PacketBuffer*> packets;
     for (const auto& frame : frames) {
       auto* packet = environment.new_buffer(frame.size());
-      std::memcpy(packet->buffer, frame.data(), frame.size());
+      std::copy(frame.begin(), frame.end(), reinterpret_cast<std::uint8_t*>(packet->buffer));
       packet->length = static_cast<std::uint32_t>(frame.size());
       packet->ingress = static_cast<InterfaceId>(i);
       packets.push_back(packet);

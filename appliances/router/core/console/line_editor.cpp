@@ -40,6 +40,8 @@ void LineEditor::recall(std::size_t age) noexcept {
 }
 
 LineEditor::Event LineEditor::feed(char c) noexcept {
+  if (c >= 0 && c < ' ')
+    escape_ = Escape::none;  // control characters end an escape sequence and count themselves
   if (escape_ == Escape::started) {
     escape_ = c == '[' ? Escape::bracket : Escape::none;
     return Event::none;

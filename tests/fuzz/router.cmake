@@ -1,0 +1,1 @@
+patchbay_fuzzer(router_fuzzer router_fuzzer.cpp LINK patchbay_router_core)
