@@ -3,13 +3,9 @@
 #include <elf.h>
 
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <limits>
-#include <system_error>
 
 namespace patchbay::vmm {
 namespace {
@@ -104,26 +100,18 @@ void read_program_headers(const Reader& reader, std::vector<ElfImage::Segment>& 
 }  // namespace
 
 ElfImage ElfImage::load(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw ImageError("cannot open kernel image " + path + ": " + std::strerror(errno));
-  std::error_code error;
-  const std::uintmax_t size = std::filesystem::file_size(path, error);
-  if (error) throw ImageError("cannot read kernel image " + path + ": " + error.message());
-  std::vector<std::byte> contents(size);
-  file.read(reinterpret_cast<char*>(contents.data()), static_cast<std::streamsize>(size));
-  if (!file) throw ImageError("cannot read kernel image " + path + " to its end");
-  return parse(std::move(contents), path);
+  return parse(FileContents::read(path, "kernel image"), path);
 }
 
-ElfImage ElfImage::parse(std::vector<std::byte> contents, const std::string& name) {
+ElfImage ElfImage::parse(FileContents contents, const std::string& name) {
   ElfImage image;
   image.name_ = name;
   image.contents_ = std::move(contents);
-  const Reader reader(image.contents_, image.name_);
+  const Reader reader(image.contents_.bytes(), image.name_);
 
   const auto ident = reader.at<std::array<unsigned char, EI_NIDENT>>(0, "the ELF identification");
   if (std::memcmp(ident.data(), ELFMAG, SELFMAG) != 0) {
-    reader.fail("not an ELF file; give an uncompressed kernel (vmlinux) or an appliance image");
+    reader.fail("neither a bzImage nor an ELF file; give a Linux kernel (vmlinuz, bzImage, vmlinux) or an appliance image");
   }
   if (ident[EI_DATA] != ELFDATA2LSB) reader.fail("a big-endian ELF file; x86 kernels are little-endian");
   const auto machine = reader.at<Elf32_Half>(offsetof(Elf32_Ehdr, e_machine), "the ELF header");

@@ -7,31 +7,25 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace patchbay::vmm {
+#include "vmm/file_contents.h"
 
-/// The file is no kernel that can be booted; what() says why and what would do.
-class ImageError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
+namespace patchbay::vmm {
 
 class ElfImage {
  public:
   struct Segment {
     std::uint64_t physical_address;   // bytes
     std::uint64_t memory_bytes;       // at least file.size(); the rest is zero
-    std::span<const std::byte> file;  // within this object
+    std::span<const std::byte> file;  // lives as long as this object or a copy of it
   };
 
   /// Reads and parses `path`. Throws ImageError.
   [[nodiscard]] static ElfImage load(const std::string& path);
   /// Parses `contents`; `name` is for error texts. Throws ImageError.
-  [[nodiscard]] static ElfImage parse(std::vector<std::byte> contents,
-                                      const std::string& name = "kernel image");
+  [[nodiscard]] static ElfImage parse(FileContents contents, const std::string& name = "kernel image");
 
   /// Segments with memory to fill, in the file's order; none of them wraps around.
   [[nodiscard]] std::span<const Segment> segments() const noexcept { return segments_; }
@@ -43,7 +37,7 @@ class ElfImage {
   ElfImage() = default;
 
   std::string name_;
-  std::vector<std::byte> contents_;  // moves keep the buffer, so segments stay valid
+  FileContents contents_;  // copies and moves keep the buffer, so segments stay valid
   std::vector<Segment> segments_;
   std::optional<std::uint32_t> pvh_entry_;
 };

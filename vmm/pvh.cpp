@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "vmm/memory_map.h"
 
@@ -99,7 +100,7 @@ std::vector<ModuleEntry> load_modules(const ElfImage& kernel, const devices::Gue
       throw ImageError("a boot module of " + std::to_string(bytes) +
                        " bytes does not fit in the guest's memory; give the node more memory");
     }
-    if (bytes != 0) std::memcpy(memory.translate(start, bytes), module.contents.data(), bytes);
+    if (bytes != 0) std::memcpy(memory.translate(start, bytes), module.contents.bytes().data(), bytes);
     entries.push_back({start, bytes, 0, 0});
     top = start;
   }

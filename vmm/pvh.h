@@ -7,17 +7,17 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "devices/guest_memory.h"
 #include "vmm/elf_image.h"
+#include "vmm/file_contents.h"
 #include "vmm/kvm.h"
 
 namespace patchbay::vmm {
 
-/// A file handed to the kernel beside its image: configuration, initial RAM disk.
+/// A file handed to the kernel beside its image: configuration, initial RAM disk. Linux takes the first as its initrd.
 struct BootModule {
-  std::vector<std::byte> contents;
+  FileContents contents;
   std::string command_line;
 };
 

@@ -53,10 +53,11 @@ struct VmConfig {
   std::uint64_t memory_bytes = 32ULL << 20;
   HugePages huge_pages = HugePages::if_available;
   std::uint64_t prefault_bytes = 0;  ///< RAM touched at every power-on, from address 0
+  /// From load_kernel() (vmm/kernel/linux_image.h); machines may share it, and the modules' contents.
   std::shared_ptr<const ElfImage> kernel;
   /// With Interrupts::wake_only the machine puts "ecam=0x... tsc_khz=... wait=0x600" in front.
   std::string command_line;
-  std::vector<BootModule> modules;
+  std::vector<BootModule> modules;  ///< for Linux: one, the initrd
   Interrupts interrupts = Interrupts::irqchip;
   /// Device i + 1 on bus 0, in this order. The machine keeps them attached until it is destroyed; whoever
   /// else uses them (a switch) must have let go by then.

@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const GuestRam ram(4 * kMiB, HugePages::never);
   const auto* const bytes = reinterpret_cast<const std::byte*>(data);
   try {
-    const ElfImage image = ElfImage::parse({bytes, bytes + size}, "fuzzed image");
-    const std::vector<BootModule> modules{{{bytes, bytes + size}, "module"}};
+    const ElfImage image = ElfImage::parse(std::vector(bytes, bytes + size), "fuzzed image");
+    const std::vector<BootModule> modules{{std::vector(bytes, bytes + size), "module"}};
     (void)load_pvh(image, ram.view(), "command line", modules);
   } catch (const ImageError&) {
   }

@@ -1,2 +1,3 @@
 patchbay_fuzzer(elf_image_fuzzer elf_image_fuzzer.cpp LINK patchbay_vmm)
 patchbay_fuzzer(pci_host_fuzzer pci_host_fuzzer.cpp LINK patchbay_vmm)
+patchbay_fuzzer(bzimage_fuzzer bzimage_fuzzer.cpp LINK patchbay_vmm)

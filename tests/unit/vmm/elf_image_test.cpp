@@ -47,7 +47,7 @@ TEST(ElfImage, EveryTruncationIsAnErrorOrHarmless) {
 }
 
 TEST(ElfImage, RejectsWhatIsNoX86Executable) {
-  EXPECT_THAT(error_of(std::vector<std::byte>(64)), HasSubstr("not an ELF file"));
+  EXPECT_THAT(error_of(std::vector<std::byte>(64)), HasSubstr("nor an ELF file"));
   ElfBuilder big;
   big.header.e_ident[EI_DATA] = ELFDATA2MSB;
   EXPECT_THAT(error_of(big.build()), HasSubstr("big-endian"));

@@ -1,0 +1,37 @@
+#include "vmm/file_contents.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "vswitch/file_descriptor.h"
+
+namespace patchbay::vmm {
+
+FileContents::FileContents(std::vector<std::byte> bytes) : size_(bytes.size()) {
+  auto shared = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+  bytes_ = std::shared_ptr<const std::byte[]>(shared, shared->data());
+}
+
+FileContents FileContents::read(const std::string& path, const std::string& what) {
+  const vswitch::FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) throw ImageError("cannot open " + what + " " + path + ": " + std::strerror(errno));
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0)
+    throw ImageError("cannot read " + what + " " + path + ": " + std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) throw ImageError("cannot read " + what + " " + path + ": it is not a file");
+  return filled(static_cast<std::size_t>(status.st_size), [&](std::span<std::byte> buffer) {
+    while (!buffer.empty()) {
+      const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) throw ImageError("cannot read " + what + " " + path + ": " + std::strerror(errno));
+      if (count == 0) throw ImageError("cannot read " + what + " " + path + " to its end");
+      buffer = buffer.subspan(static_cast<std::size_t>(count));
+    }
+  });
+}
+
+}  // namespace patchbay::vmm
