@@ -243,9 +243,9 @@ void Engine::start_capture(const control::Request& request, const Exchange& exch
     interface.worker = switch_->worker_of(port);
     const std::string node = port.substr(0, port.find(':'));
     if (const Node* found = lab_.find_node(node)) {
-      if (const Interface* end = found->find_interface(port.substr(node.size() + 1)))
-        interface.mac = end->mac;
-      interface.hardware = found->kind == NodeKind::router ? "virtio-net" : "tap";
+      const Interface* end = found->find_interface(port.substr(node.size() + 1));
+      if (end != nullptr) interface.mac = end->mac;
+      interface.hardware = found->kind == NodeKind::linux || end == nullptr ? "tap" : to_string(end->nic);
     }
     ports.push_back(port);
     interfaces.push_back(std::move(interface));

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::uint64_t kDefaultMemory = 16ULL << 20;
 constexpr std::uint64_t kMemoryPerCard = 4ULL << 20;  // its share of packet buffers
-constexpr std::uint16_t kQueueSize = 256;
 
 }  // namespace
 
@@ -20,15 +19,8 @@ RouterNode::RouterNode(const vmm::KvmSystem& kvm, std::shared_ptr<const vmm::Elf
   vmm::VmConfig config;
   std::string names;
   for (const Interface& interface : node.interfaces) {
-    devices::net::VirtioNetConfig card;
-    card.mac = interface.mac;
-    card.mtu = static_cast<std::uint16_t>(interface.mtu);
-    card.queue_size = kQueueSize;
-    auto net = std::make_unique<devices::net::VirtioNet>(node.name + ":" + interface.name, card);
-    auto transport =
-        std::make_shared<devices::virtio::PciTransport>(*net, devices::net::VirtioNet::kPciClass);
-    config.functions.push_back(transport);
-    cards_.push_back({std::move(net), std::move(transport)});
+    nics_.emplace_back(NicConfig::of(node.name, interface));
+    config.functions.push_back(nics_.back().function());
     names += (names.empty() ? "" : ",") + interface.name;
   }
   console_ = std::make_unique<vmm::ConsoleSocket>(

@@ -5,8 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "devices/net/virtio_net.h"
-#include "devices/virtio/pci_transport.h"
+#include "tools/engine/nic.h"
 #include "tools/lab/model.h"
 #include "vmm/platform/console_socket.h"
 #include "vmm/virtual_machine.h"
@@ -21,19 +20,14 @@ class RouterNode {
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// The port of the node's interface `index`.
-  [[nodiscard]] devices::net::VirtioNet& port(std::size_t index) noexcept { return *cards_[index].net; }
+  [[nodiscard]] vswitch::Port& port(std::size_t index) noexcept { return nics_[index].port(); }
   [[nodiscard]] vmm::VirtualMachine& machine() noexcept { return *machine_; }
   /// Readable when console().handle() has something to do.
   [[nodiscard]] vmm::ConsoleSocket& console() noexcept { return *console_; }
 
  private:
-  struct Card {
-    std::unique_ptr<devices::net::VirtioNet> net;
-    std::shared_ptr<devices::virtio::PciTransport> transport;
-  };
-
   std::string name_;
-  std::vector<Card> cards_;
+  std::vector<Nic> nics_;
   std::unique_ptr<vmm::ConsoleSocket> console_;
   std::unique_ptr<vmm::VirtualMachine> machine_;  // last: it uses all of the above
 };

@@ -21,16 +21,21 @@ Parsed<unsigned> parse_mtu(std::string_view text) {
   return static_cast<unsigned>(std::get<std::int64_t>(number));
 }
 
-void read_nic(const YamlNode& extension, Reader& reader) {
+NicSettings read_nic(const YamlNode& extension, Reader& reader) {
+  NicSettings settings;
   if (const YamlNode* nic = extension.find("nic")) {
-    (void)reader.value(*nic, "nic", [](std::string_view model) -> Parsed<bool> {
-      if (model == "virtio-net") return true;
-      if (model == "e1000")
-        return Fault{"the card 'e1000' is not available in this version", "write virtio-net"};
-      return Fault{fmt::format("unknown card '{}'", model), suggestion(model, {"virtio-net", "e1000"})};
+    const auto model = reader.value(*nic, "nic", [](std::string_view text) -> Parsed<NicModel> {
+      for (const NicModel known : {NicModel::virtio_net, NicModel::e1000})
+        if (text == to_string(known)) return known;
+      return Fault{fmt::format("unknown card '{}'", text), suggestion(text, {"virtio-net", "e1000"})};
     });
+    if (model) settings.model = Located<NicModel>{*model, nic->at};
   }
-  if (const YamlNode* queues = extension.find("queues")) (void)reader.integer(*queues, "queues", 1, 1);
+  if (const YamlNode* queues = extension.find("queues")) {
+    if (const auto count = reader.integer(*queues, "queues", 1, kMaxNicQueues))
+      settings.queues = static_cast<unsigned>(*count);
+  }
+  return settings;
 }
 
 class LinkReader {
@@ -143,7 +148,7 @@ class LinkReader {
     if (const YamlNode* vars = node.find("vars"); vars != nullptr && reader_.map(*vars, "vars")) {
       const YamlNode* patchbay = vars->find("patchbay");
       if (patchbay != nullptr && reader_.map(*patchbay, "patchbay of an endpoint", endpoint_extension_keys()))
-        read_nic(*patchbay, reader_);
+        settings.nic = read_nic(*patchbay, reader_);
     }
     return true;
   }
@@ -177,7 +182,7 @@ class LinkReader {
     if (vars == nullptr || !reader_.map(*vars, "vars")) return;
     const YamlNode* patchbay = vars->find("patchbay");
     if (patchbay == nullptr || !reader_.map(*patchbay, "patchbay of a link", link_extension_keys())) return;
-    read_nic(*patchbay, reader_);
+    link_.nic = read_nic(*patchbay, reader_);
     if (const YamlNode* lossless = patchbay->find("lossless"))
       link_.lossless = reader_.boolean(*lossless, "lossless").value_or(false);
     if (const YamlNode* netem = patchbay->find("netem"))

@@ -12,18 +12,25 @@
 
 namespace patchbay::tools {
 
+struct NicSettings {
+  std::optional<Located<NicModel>> model;
+  std::optional<unsigned> queues;
+};
+
 struct EndpointSettings {
   Located<std::string> node;
   Located<std::string> interface;
   std::optional<Located<MacAddress>> mac;
   std::vector<Located<InterfaceAddress>> ipv4;
   std::vector<Located<InterfaceAddress>> ipv6;
+  NicSettings nic;
   std::size_t marked_bytes = 1;  // of "node:interface" in the file
 };
 
 struct LinkSettings {
   std::array<EndpointSettings, 2> ends;
   std::optional<Located<unsigned>> mtu;
+  NicSettings nic;  // of the ends that are virtual machines and say nothing themselves
   bool lossless = false;
   Netem a_to_z;
   Netem z_to_a;

@@ -18,6 +18,16 @@ std::string_view to_string(NodeKind kind) {
   return "linux";
 }
 
+std::string_view to_string(NicModel model) {
+  switch (model) {
+    case NicModel::virtio_net:
+      return "virtio-net";
+    case NicModel::e1000:
+      return "e1000";
+  }
+  return "virtio-net";
+}
+
 const Interface* Node::find_interface(std::string_view interface_name) const {
   const auto found = std::find_if(interfaces.begin(), interfaces.end(),
                                   [&](const Interface& i) { return i.name == interface_name; });

@@ -30,10 +30,17 @@ enum class NodeKind {
 };
 [[nodiscard]] std::string_view to_string(NodeKind kind);
 
+/// The card a virtual machine sees.
+enum class NicModel { virtio_net, e1000 };
+[[nodiscard]] std::string_view to_string(NicModel model);
+inline constexpr unsigned kMaxNicQueues = 1;  // queue pairs of a card
+
 struct Interface {
   std::string name;  // at most 15 characters, as Linux demands
   MacAddress mac{};  // unused at a bridge port
   unsigned mtu = kDefaultMtu;
+  NicModel nic = NicModel::virtio_net;  // of a virtual machine, like `queues`
+  unsigned queues = 1;
   std::vector<InterfaceAddress> ipv4;
   std::vector<InterfaceAddress> ipv6;
   std::size_t link = 0;  // index into Lab::links

@@ -54,8 +54,9 @@ class LinkResolver {
       link.labels[key] = expand_magic_words(text.value, lab_.name, {});
     check_mtu(settings);
     const std::size_t index = lab_.links.size();
-    link.a = {*node_a, add_interface(*node_a, a, link, index)};
-    link.z = {*node_z, add_interface(*node_z, z, link, index)};
+    check_nics(settings, *node_a, *node_z);
+    link.a = {*node_a, add_interface(*node_a, a, settings.nic, link, index)};
+    link.z = {*node_z, add_interface(*node_z, z, settings.nic, link, index)};
     lab_.links.push_back(std::move(link));
     end_settings_.push_back({&settings.ends[0], &settings.ends[1]});
   }
@@ -125,13 +126,40 @@ class LinkResolver {
         fmt::format("IPv6 needs at least {}", kMinIpv6Mtu));
   }
 
-  std::size_t add_interface(std::size_t node, const EndpointSettings& end, const Link& link,
-                            std::size_t link_index) {
+  /// Guests that bring their own drivers can be given any card; the others get the one they know.
+  static bool takes_any_nic(NodeKind kind) {
+    return kind != NodeKind::router && kind != NodeKind::linux && kind != NodeKind::bridge;
+  }
+
+  void check_nics(const LinkSettings& settings, std::size_t node_a, std::size_t node_z) {
+    const std::array<NodeKind, 2> kinds{lab_.nodes[node_a].kind, lab_.nodes[node_z].kind};
+    const auto no_use = [&](const NicSettings& nic, const std::string& where) {
+      if (!nic.model || nic.model->value == NicModel::virtio_net) return;
+      diagnostics_.error(nic.model->at,
+                         fmt::format("{} cannot have the card '{}'", where, to_string(nic.model->value)),
+                         "only nodes of kind vm have it; write virtio-net, or leave it out");
+    };
+    for (std::size_t end = 0; end < 2; ++end) {
+      if (!takes_any_nic(kinds[end]))
+        no_use(settings.ends[end].nic, fmt::format("a node of kind {}", to_string(kinds[end])));
+    }
+    if (!takes_any_nic(kinds[0]) && !takes_any_nic(kinds[1]))
+      no_use(settings.nic, fmt::format("a link between {} and {}", to_string(kinds[0]), to_string(kinds[1])));
+  }
+
+  std::size_t add_interface(std::size_t node, const EndpointSettings& end, const NicSettings& link_nic,
+                            const Link& link, std::size_t link_index) {
     Interface interface;
     interface.name = end.interface.value;
     interface.at = end.interface.at;
     interface.mtu = link.mtu;
     interface.link = link_index;
+    if (end.nic.model) {
+      interface.nic = end.nic.model->value;
+    } else if (link_nic.model && takes_any_nic(lab_.nodes[node].kind)) {
+      interface.nic = link_nic.model->value;
+    }
+    interface.queues = end.nic.queues.value_or(link_nic.queues.value_or(1));
     for (const auto& address : end.ipv4)
       interface.ipv4.push_back(address.value);
     for (const auto& address : end.ipv6)
