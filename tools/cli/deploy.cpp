@@ -12,6 +12,7 @@
 #include "tools/cli/lab_selection.h"
 #include "tools/cli/verbs.h"
 #include "tools/engine/engine.h"
+#include "tools/engine/host_requirements.h"
 
 namespace patchbay::tools::cli {
 

@@ -27,7 +27,8 @@ void add_exec(CLI::App& program, int& status) {
   verb->callback([selection, node, words, line, &status] {
     if (words->empty() && line->empty()) throw InputError("no command; write it after --, or use --cmd");
     const control::Json found = find_node(selection->connect().call("inspect"), *node);
-    if (found.contains("console")) {
+    const std::string way = found.value("exec", "");
+    if (way == "console") {
       std::string command = *line;
       for (const std::string& word : *words)
         command += (command.empty() ? "" : " ") + word;
@@ -35,7 +36,7 @@ void add_exec(CLI::App& program, int& status) {
       status = 0;
       return;
     }
-    if (!found.contains("pid")) throw InputError("node '" + *node + "' is a bridge; nothing runs in it");
+    if (way != "namespace") throw InputError("node '" + *node + "' runs no commands");
     const vswitch::FileDescriptor process(
         static_cast<int>(::syscall(SYS_pidfd_open, found.at("pid").get<int>(), 0)));
     if (!process) throw std::runtime_error("node '" + *node + "' has just ended");

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   cli::add_inspect(program, status);
   cli::add_exec(program, status);
   cli::add_console(program, status);
+  cli::add_power(program, status);
   cli::add_capture(program, status);
   cli::add_test(program, status);
   cli::add_doctor(program, status);

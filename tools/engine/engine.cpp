@@ -1,18 +1,14 @@
 #include "tools/engine/engine.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
-#include <fstream>
+#include <map>
 #include <stdexcept>
 
-#include "tools/node/command.h"
-#include "tools/node/interface_setup.h"
-#include "vmm/host_probe.h"
 #include "vswitch/bridge.h"
 #include "vswitch/eal.h"
 #include "vswitch/wire.h"
@@ -24,123 +20,54 @@ using control::RequestError;
 
 namespace {
 
-constexpr auto kExecTimeout = std::chrono::seconds(30);
-
 std::string port_name(const Lab& lab, const Endpoint& endpoint) {
   const Node& node = lab.nodes[endpoint.node];
   return node.name + ":" + node.interfaces[endpoint.interface].name;
 }
 
-/// Lines of /etc/hosts: every node by the addresses of its interfaces.
-void write_hosts(const Lab& lab, const std::filesystem::path& path) {
-  std::ofstream hosts(path);
-  hosts << "127.0.0.1 localhost\n::1 localhost\n";
-  for (const Node& node : lab.nodes) {
-    for (const Interface& interface : node.interfaces) {
-      for (const auto* addresses : {&interface.ipv4, &interface.ipv6}) {
-        for (const InterfaceAddress& address : *addresses) {
-          const std::string text = to_string(address);
-          hosts << text.substr(0, text.find('/')) << ' ' << node.name << '\n';
-        }
-      }
-    }
-  }
-}
-
 }  // namespace
 
-std::string missing_for(const Lab& lab, const std::string& kvm_path) {
-  if (::geteuid() != 0) return "namespaces and TAP interfaces need root; run the command with sudo";
-  const auto router = std::find_if(lab.nodes.begin(), lab.nodes.end(),
-                                   [](const Node& node) { return node.kind == NodeKind::router; });
-  if (router == lab.nodes.end()) return {};
-  const vmm::HostProbe probe = vmm::probe_host(kvm_path);
-  if (probe.kind != vmm::HostKind::none) return {};
-  return fmt::format(
-      "node '{}' is a router VM, which needs KVM: {} (labs of linux and bridge nodes run without)",
-      router->name, probe.problem);
-}
-
 Engine::Engine(Lab lab, RunDirectory& directory, const EngineOptions& options)
-    : lab_(std::move(lab)), directory_(directory) {
+    : lab_(std::move(lab)),
+      directory_(directory),
+      options_(options),
+      factory_(lab_, directory_, options_, loop_) {
   const auto start = std::chrono::steady_clock::now();
   vswitch::start_eal();
   switch_ = std::make_unique<vswitch::Switch>();
-  create_nodes(options);
-  create_links();
-  for (auto& router : router_nodes_) {
-    if (router) router->machine().power_on();
+  try {
+    create_nodes();
+    create_links();
+    start_nodes();
+    server_ = std::make_unique<control::Server>(
+        loop_, directory_.control_socket().string(),
+        [this](const control::Request& request, const Exchange& exchange) { handle(request, exchange); });
+  } catch (...) {
+    tear_down();
+    throw;
   }
-  run_exec_lists();
-  server_ = std::make_unique<control::Server>(
-      loop_, directory_.control_socket().string(),
-      [this](const control::Request& request, const Exchange& exchange) { handle(request, exchange); });
   bring_up_time_ =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
 }
 
 Engine::~Engine() {
+  tear_down();
+}
+
+void Engine::tear_down() noexcept {
   server_.reset();
   captures_.clear();
-  console_watches_.clear();
-  // Machines first: their devices must not be in use by vCPUs when the switch lets go of them.
-  for (auto& router : router_nodes_) {
-    if (router) router->machine().power_off();
+  // Nodes first: their devices must not be in use by vCPUs when the switch lets go of them.
+  for (const auto& node : nodes_) {
+    if (node) node->stop();
   }
   if (switch_) switch_->stop();
   switch_.reset();
 }
 
-void Engine::create_nodes(const EngineOptions& options) {
-  const std::string hosts = (directory_.path() / "hosts").string();
-  write_hosts(lab_, hosts);
-  linux_nodes_.resize(lab_.nodes.size());
-  router_nodes_.resize(lab_.nodes.size());
-  static std::unique_ptr<vmm::KvmSystem> kvm;
-  std::shared_ptr<const vmm::ElfImage> image;
-  for (std::size_t i = 0; i < lab_.nodes.size(); ++i) {
-    const Node& node = lab_.nodes[i];
-    if (node.kind == NodeKind::linux) {
-      LinuxNodeConfig config{.name = node.name, .hosts_file = hosts, .binds = {}};
-      for (const Bind& bind : node.binds)
-        config.binds.push_back({bind.source, bind.target, bind.read_only});
-      linux_nodes_[i] = std::make_unique<LinuxNode>(config);
-      directory_.link_namespace(lab_.full_name(node), linux_nodes_[i]->pid());
-    } else if (node.kind == NodeKind::router) {
-      if (!kvm) kvm = std::make_unique<vmm::KvmSystem>(options.kvm_path);
-      if (!image) image = std::make_shared<vmm::ElfImage>(vmm::ElfImage::load(options.router_image.string()));
-      router_nodes_[i] =
-          std::make_unique<RouterNode>(*kvm, image, node, directory_.console(node.name).string());
-      serve_console(i);
-    }
-  }
-}
-
-void Engine::serve_console(std::size_t index) {
-  // The watch holds a duplicate, so that closing it leaves the console's own descriptor alone.
-  vmm::ConsoleSocket& console = router_nodes_[index]->console();
-  auto watch = std::make_unique<boost::asio::posix::stream_descriptor>(loop_, ::dup(console.poll_fd()));
-  auto* descriptor = watch.get();
-  console_watches_.push_back(std::move(watch));
-  struct Rearm {
-    boost::asio::posix::stream_descriptor* descriptor;
-    vmm::ConsoleSocket* console;
-    void operator()(const boost::system::error_code& error) const {
-      if (error) return;
-      console->handle();
-      descriptor->async_wait(boost::asio::posix::stream_descriptor::wait_read, *this);
-    }
-  };
-  descriptor->async_wait(boost::asio::posix::stream_descriptor::wait_read, Rearm{descriptor, &console});
-}
-
-vswitch::Port& Engine::make_port(const Endpoint& endpoint) {
-  if (router_nodes_[endpoint.node]) return router_nodes_[endpoint.node]->port(endpoint.interface);
-  const Interface& interface = lab_.nodes[endpoint.node].interfaces[endpoint.interface];
-  const LinuxNode& node = *linux_nodes_[endpoint.node];
-  taps_.push_back(std::make_unique<vswitch::TapPort>(
-      vswitch::TapConfig{port_name(lab_, endpoint), interface.name, node.network_namespace()}));
-  return *taps_.back();
+void Engine::create_nodes() {
+  for (const Node& node : lab_.nodes)
+    nodes_.push_back(factory_.make(node));
 }
 
 void Engine::create_links() {
@@ -164,37 +91,17 @@ void Engine::create_links() {
           std::make_unique<vswitch::Wire>(port_name(lab_, link.a) + " -- " + port_name(lab_, link.z),
                                           vswitch::Wire::Options{.lossless = link.lossless}));
     }
-    if (bridge_a == nullptr) switch_->attach(*segment, make_port(link.a));
-    if (bridge_z == nullptr) switch_->attach(*segment, make_port(link.z));
-  }
-  for (std::size_t i = 0; i < lab_.nodes.size(); ++i) {
-    if (!linux_nodes_[i]) continue;
-    InterfaceSetup setup(linux_nodes_[i]->network_namespace());
-    for (const Interface& interface : lab_.nodes[i].interfaces) {
-      InterfaceSettings settings{
-          .name = interface.name, .mtu = interface.mtu, .mac = to_string(interface.mac), .addresses = {}};
-      for (const auto& address : interface.ipv4)
-        settings.addresses.push_back(to_string(address));
-      for (const auto& address : interface.ipv6)
-        settings.addresses.push_back(to_string(address));
-      setup.apply(settings);
-    }
+    if (bridge_a == nullptr) switch_->attach(*segment, nodes_[link.a.node]->port(link.a.interface));
+    if (bridge_z == nullptr) switch_->attach(*segment, nodes_[link.z.node]->port(link.z.interface));
   }
 }
 
-void Engine::run_exec_lists() {
-  for (std::size_t i = 0; i < lab_.nodes.size(); ++i) {
-    if (!linux_nodes_[i]) continue;
-    const Node& node = lab_.nodes[i];
-    for (const std::string& command : node.exec) {
-      const CommandResult result =
-          run_in_node(linux_nodes_[i]->pid_fd(), {{"sh", "-c", command}, {node.env.begin(), node.env.end()}},
-                      kExecTimeout);
-      if (result.status != 0) {
-        throw std::runtime_error(fmt::format("node '{}': exec '{}' ended with status {}: {}", node.name,
-                                             command, result.status, result.error_output));
-      }
-    }
+void Engine::start_nodes() {
+  for (const auto& node : nodes_) {
+    if (node) node->start();
+  }
+  for (const auto& node : nodes_) {
+    if (node) node->run_startup_commands();
   }
 }
 
@@ -211,12 +118,47 @@ void Engine::handle(const control::Request& request, const Exchange& exchange) {
     exchange->reply(inspect());
   } else if (request.verb == "capture") {
     start_capture(request, exchange);
+  } else if (request.verb == "power") {
+    power(request, exchange);
   } else if (request.verb == "shutdown") {
     exchange->reply(Json::object());
     boost::asio::post(loop_, [this] { loop_.stop(); });
   } else {
-    throw RequestError("unknown verb '" + request.verb + "'", "inspect, capture, shutdown");
+    throw RequestError("unknown verb '" + request.verb + "'", "inspect, capture, power, shutdown");
   }
+}
+
+void Engine::power(const control::Request& request, const Exchange& exchange) {
+  static const std::map<std::string, PowerAction> kActions{{"on", PowerAction::on},
+                                                           {"off", PowerAction::off},
+                                                           {"reset", PowerAction::reset},
+                                                           {"pause", PowerAction::pause},
+                                                           {"resume", PowerAction::resume}};
+  const auto action = kActions.find(control::text_argument(request, "action"));
+  if (action == kActions.end()) throw RequestError("unknown power action", "on, off, reset, pause, resume");
+  PowerRequest power;
+  power.action = action->second;
+  power.force = request.args.value("force", false);
+  const auto patience = request.args.value("patience_ms", std::int64_t{power.patience.count()});
+  power.patience = std::chrono::milliseconds(std::clamp<std::int64_t>(patience, 0, 3'600'000));
+  try {
+    node_for(request).power(power, exchange);
+  } catch (const RequestError& error) {
+    throw RequestError(fmt::format("node '{}': {}", control::text_argument(request, "node"), error.what()),
+                       error.hint());
+  }
+}
+
+EngineNode& Engine::node_for(const control::Request& request) {
+  const std::string name = control::text_argument(request, "node");
+  const Node* node = lab_.find_node(name);
+  if (node == nullptr) {
+    throw RequestError(fmt::format("lab '{}' has no node '{}'", lab_.name, name),
+                       "see the list: patchbay inspect --name " + lab_.name);
+  }
+  EngineNode* made = nodes_[static_cast<std::size_t>(node - lab_.nodes.data())].get();
+  if (made == nullptr) throw RequestError(fmt::format("'{}' is a bridge, a part of the switch", name));
+  return *made;
 }
 
 void Engine::start_capture(const control::Request& request, const Exchange& exchange) {
@@ -243,9 +185,11 @@ void Engine::start_capture(const control::Request& request, const Exchange& exch
     interface.worker = switch_->worker_of(port);
     const std::string node = port.substr(0, port.find(':'));
     if (const Node* found = lab_.find_node(node)) {
-      const Interface* end = found->find_interface(port.substr(node.size() + 1));
-      if (end != nullptr) interface.mac = end->mac;
-      interface.hardware = found->kind == NodeKind::linux || end == nullptr ? "tap" : to_string(end->nic);
+      if (const Interface* end = found->find_interface(port.substr(node.size() + 1))) {
+        interface.mac = end->mac;
+        const auto& made = nodes_[static_cast<std::size_t>(found - lab_.nodes.data())];
+        interface.hardware = made->hardware(static_cast<std::size_t>(end - found->interfaces.data()));
+      }
     }
     ports.push_back(port);
     interfaces.push_back(std::move(interface));

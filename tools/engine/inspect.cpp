@@ -48,13 +48,7 @@ Json Engine::inspect() {
                {"full_name", lab_.full_name(node)},
                {"kind", to_string(node.kind)},
                {"state", "running"}};
-    if (linux_nodes_[i]) entry["pid"] = linux_nodes_[i]->pid();
-    if (router_nodes_[i]) {
-      const vmm::VmStatus status = router_nodes_[i]->machine().status();
-      entry["state"] = vmm::to_string(status.state);
-      if (!status.failure.empty()) entry["failure"] = status.failure;
-      entry["console"] = directory_.console(node.name).string();
-    }
+    if (nodes_[i]) entry.update(nodes_[i]->facts());
     Json interfaces = Json::array();
     for (const Interface& interface : node.interfaces) {
       Json addresses = Json::array();

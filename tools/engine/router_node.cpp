@@ -14,8 +14,7 @@ constexpr std::uint64_t kMemoryPerCard = 4ULL << 20;  // its share of packet buf
 }  // namespace
 
 RouterNode::RouterNode(const vmm::KvmSystem& kvm, std::shared_ptr<const vmm::ElfImage> image,
-                       const Node& node, const std::string& console_path)
-    : name_(node.name) {
+                       const Node& node, const std::string& console_path, boost::asio::io_context& loop) {
   vmm::VmConfig config;
   std::string names;
   for (const Interface& interface : node.interfaces) {
@@ -23,8 +22,8 @@ RouterNode::RouterNode(const vmm::KvmSystem& kvm, std::shared_ptr<const vmm::Elf
     config.functions.push_back(nics_.back().function());
     names += (names.empty() ? "" : ",") + interface.name;
   }
-  console_ = std::make_unique<vmm::ConsoleSocket>(
-      console_path, [this](std::span<const std::byte> input) { (void)machine_->console_input(input); });
+  console_ = std::make_unique<LoopConsole>(
+      loop, console_path, [this](std::span<const std::byte> input) { (void)machine_->console_input(input); });
 
   const std::string text = router_boot_config(node);
   const auto bytes = std::as_bytes(std::span(text));
@@ -36,6 +35,15 @@ RouterNode::RouterNode(const vmm::KvmSystem& kvm, std::shared_ptr<const vmm::Elf
   config.modules.push_back({std::vector<std::byte>(bytes.begin(), bytes.end()), "config"});
   config.console_output = [this](std::span<const std::byte> output) { console_->write(output); };
   machine_ = std::make_unique<vmm::VirtualMachine>(kvm, std::move(config));
+  power_ = std::make_unique<MachinePower>(loop, *machine_);
+}
+
+control::Json RouterNode::facts() const {
+  const vmm::VmStatus status = machine_->status();
+  control::Json facts{
+      {"state", vmm::to_string(status.state)}, {"console", console_->path()}, {"exec", "console"}};
+  if (!status.failure.empty()) facts["failure"] = status.failure;
+  return facts;
 }
 
 }  // namespace patchbay::tools

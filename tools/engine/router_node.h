@@ -5,31 +5,37 @@
 #include <string>
 #include <vector>
 
+#include "tools/engine/engine_node.h"
+#include "tools/engine/loop_console.h"
+#include "tools/engine/machine_power.h"
 #include "tools/engine/nic.h"
 #include "tools/lab/model.h"
-#include "vmm/platform/console_socket.h"
 #include "vmm/virtual_machine.h"
 
 namespace patchbay::tools {
 
-class RouterNode {
+class RouterNode final : public EngineNode {
  public:
   /// Builds the machine, switched off. Throws what vmm throws.
   RouterNode(const vmm::KvmSystem& kvm, std::shared_ptr<const vmm::ElfImage> image, const Node& node,
-             const std::string& console_path);
+             const std::string& console_path, boost::asio::io_context& loop);
 
-  [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  /// The port of the node's interface `index`.
-  [[nodiscard]] vswitch::Port& port(std::size_t index) noexcept { return nics_[index].port(); }
-  [[nodiscard]] vmm::VirtualMachine& machine() noexcept { return *machine_; }
-  /// Readable when console().handle() has something to do.
-  [[nodiscard]] vmm::ConsoleSocket& console() noexcept { return *console_; }
+  [[nodiscard]] vswitch::Port& port(std::size_t index) override { return nics_[index].port(); }
+  [[nodiscard]] std::string_view hardware(std::size_t index) const override {
+    return to_string(nics_[index].model());
+  }
+  void start() override { machine_->power_on(); }
+  void stop() noexcept override { machine_->power_off(); }
+  [[nodiscard]] control::Json facts() const override;
+  void power(const PowerRequest& request, const Exchange& exchange) override {
+    power_->handle(request, exchange);
+  }
 
  private:
-  std::string name_;
   std::vector<Nic> nics_;
-  std::unique_ptr<vmm::ConsoleSocket> console_;
-  std::unique_ptr<vmm::VirtualMachine> machine_;  // last: it uses all of the above
+  std::unique_ptr<LoopConsole> console_;
+  std::unique_ptr<vmm::VirtualMachine> machine_;  // uses all of the above
+  std::unique_ptr<MachinePower> power_;
 };
 
 }  // namespace patchbay::tools

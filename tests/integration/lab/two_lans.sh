@@ -58,6 +58,26 @@ check "the router's console answers commands"
 "$patchbay" exec -t "$lab" --node r1 -- show ip route | grep -q '10.0.2.0/24 is directly connected, eth1' ||
   fail "show ip route"
 
+check "the router's power switch: paused, resumed, asked to go off, on again, reset"
+state() { "$patchbay" inspect -t "$lab" --format json | jq -r '.nodes[] | select(.name == "r1") | .state'; }
+reaches() { in_h1 ping -q -c 1 -W 1 10.0.2.2 >/dev/null; }
+comes_back() { for _ in $(seq 20); do ! reaches || return 0; done; fail "$1"; }
+"$patchbay" power pause -t "$lab" r1
+[[ $(state) == paused ]] && ! reaches || fail "a paused router still forwards"
+"$patchbay" power resume -t "$lab" r1 && comes_back "a resumed router does not forward"
+[[ $("$patchbay" power off -t "$lab" r1) == "node r1 is off" ]] || fail "it did not switch itself off"
+[[ $(state) == off ]] && ! reaches || fail "a router that is off still forwards"
+"$patchbay" power on -t "$lab" r1 && comes_back "a router that is on again does not forward"
+"$patchbay" power reset -t "$lab" r1 && comes_back "a router that was reset does not forward"
+for wrong in "on r1" "resume r1" "off h1" "off r9"; do
+  status=0
+  # shellcheck disable=SC2086
+  "$patchbay" power -t "$lab" $wrong 2>"$work/errors" || status=$?
+  cat "$work/errors"
+  [[ $status -eq 2 ]] || fail "power $wrong: exit status $status instead of 2"
+done
+balanced
+
 check "the engine killed under traffic and a capture: readable file, nothing left, deploys again"
 "$patchbay" capture -t "$lab" r1:eth0 r1:eth1 -w "$work/killed.pcapng" 2>/dev/null &
 capture=$!

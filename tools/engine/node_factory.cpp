@@ -1,0 +1,63 @@
+#include "tools/engine/node_factory.h"
+
+#include <fstream>
+
+#include "tools/engine/namespace_node.h"
+#include "tools/engine/router_node.h"
+
+namespace patchbay::tools {
+
+namespace {
+
+/// Lines of /etc/hosts: every node by the addresses of its interfaces.
+void write_hosts(const Lab& lab, const std::filesystem::path& path) {
+  std::ofstream hosts(path);
+  hosts << "127.0.0.1 localhost\n::1 localhost\n";
+  for (const Node& node : lab.nodes) {
+    for (const Interface& interface : node.interfaces) {
+      for (const auto* addresses : {&interface.ipv4, &interface.ipv6}) {
+        for (const InterfaceAddress& address : *addresses) {
+          const std::string text = to_string(address);
+          hosts << text.substr(0, text.find('/')) << ' ' << node.name << '\n';
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+NodeFactory::NodeFactory(const Lab& lab, const RunDirectory& directory, const EngineOptions& options,
+                         boost::asio::io_context& loop)
+    : lab_(lab),
+      directory_(directory),
+      options_(options),
+      loop_(loop),
+      hosts_file_((directory.path() / "hosts").string()) {
+  write_hosts(lab_, hosts_file_);
+}
+
+const vmm::KvmSystem& NodeFactory::kvm() {
+  if (!kvm_) kvm_ = std::make_unique<vmm::KvmSystem>(options_.kvm_path);
+  return *kvm_;
+}
+
+std::unique_ptr<EngineNode> NodeFactory::make(const Node& node) {
+  switch (node.kind) {
+    case NodeKind::linux: {
+      auto made = std::make_unique<NamespaceNode>(node, hosts_file_);
+      directory_.link_namespace(lab_.full_name(node), made->pid());
+      return made;
+    }
+    case NodeKind::router:
+      if (!router_image_)
+        router_image_ = std::make_shared<vmm::ElfImage>(vmm::ElfImage::load(options_.router_image.string()));
+      return std::make_unique<RouterNode>(kvm(), router_image_, node, directory_.console(node.name).string(),
+                                          loop_);
+    case NodeKind::bridge:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace patchbay::tools
