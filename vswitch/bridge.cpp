@@ -22,13 +22,13 @@ std::size_t Bridge::distribute(PortIndex source_index, Frames frames, Workspace&
   Slot& source = slots()[source_index];
   account(*source.port, frames);
   if (tapped()) [[unlikely]]
-    show(source, Direction::from_port, frames);
+    show(source, Direction::from_port, frames, workspace);
 
   classify(source_index, frames, workspace.now);
   if (flooded_count_ == 0) {
-    send_to_groups(source_index, frames);
+    send_to_groups(source_index, frames, workspace);
   } else {
-    send_to_all(source_index, frames);
+    send_to_all(source_index, frames, workspace);
   }
   return frames.size();
 }
@@ -105,19 +105,19 @@ void Bridge::append(PortIndex destination, std::uint8_t frame) noexcept {
   group.last = frame;
 }
 
-void Bridge::send_to_groups(PortIndex source, Frames frames) {
+void Bridge::send_to_groups(PortIndex source, Frames frames, Workspace& workspace) {
   std::array<const FrameView*, kBurstFrames> group;
   for (const PortIndex destination : std::span(destinations_).first(destination_count_)) {
     std::size_t count = 0;
     for (std::uint8_t i = groups_[destination].first; i != kNone; i = next_[i])
       group[count++] = frames[i];
     groups_[destination].first = kNone;
-    send(source, destination, Frames(group).first(count));
+    send(source, destination, Frames(group).first(count), workspace);
   }
 }
 
 // Each port gets its unicast frames and the flooded ones, merged into the order in which they came.
-void Bridge::send_to_all(PortIndex source, Frames frames) {
+void Bridge::send_to_all(PortIndex source, Frames frames, Workspace& workspace) {
   PortCounters::In& in = slots()[source].port->counters.in;
   const auto flooded = std::span(flooded_).first(flooded_count_);
   std::array<const FrameView*, kBurstFrames> group;
@@ -136,7 +136,7 @@ void Bridge::send_to_all(PortIndex source, Frames frames) {
     }
     for (; own != kNone; own = next_[own])
       group[count++] = frames[own];
-    send(source, static_cast<PortIndex>(port), Frames(group).first(count));
+    send(source, static_cast<PortIndex>(port), Frames(group).first(count), workspace);
   }
   if (reached_any) {
     in.forwarded.add(flooded_count_);
@@ -145,11 +145,8 @@ void Bridge::send_to_all(PortIndex source, Frames frames) {
   }
 }
 
-void Bridge::send(PortIndex source, PortIndex destination, Frames frames) {
-  Slot& to = slots()[destination];
-  const Delivery delivery = deliver(slots()[source], to, frames, /*wait=*/false);
-  if (tapped()) [[unlikely]]
-    show(to, Direction::to_port, frames.first(delivery.delivered));
+void Bridge::send(PortIndex source, PortIndex destination, Frames frames, Workspace& workspace) {
+  deliver(slots()[source], slots()[destination], frames, workspace, {});
 }
 
 }  // namespace patchbay::vswitch

@@ -53,9 +53,9 @@ class Bridge final : public Segment {
   void classify(PortIndex source, Frames frames, std::uint32_t now);
   void learn(MacKey mac, PortIndex source, std::uint32_t now) noexcept;
   void append(PortIndex destination, std::uint8_t frame) noexcept;
-  void send_to_groups(PortIndex source, Frames frames);
-  void send_to_all(PortIndex source, Frames frames);
-  void send(PortIndex source, PortIndex destination, Frames frames);
+  void send_to_groups(PortIndex source, Frames frames, Workspace& workspace);
+  void send_to_all(PortIndex source, Frames frames, Workspace& workspace);
+  void send(PortIndex source, PortIndex destination, Frames frames, Workspace& workspace);
 
   MacTable table_;
   Learning learning_;

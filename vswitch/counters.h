@@ -5,6 +5,11 @@
 //   out.offered   == out.delivered + sum(out.dropped) + out.in_flight
 // and over a segment: sum over ports of in.copies == sum over ports of out.offered.
 // "in" is from the attached guest or host into the switch, "out" is towards it.
+//
+// A large frame that its sender left to be segmented counts once in in.frames and in.forwarded, as the sender
+// counts it. Where it is handed on whole, it is one copy too. Where a destination does not take it, it counts
+// as what the wire carries: every segment once in in.copies, and in out.offered and out.delivered (or a drop)
+// of that destination. Bytes are those of the frames so counted.
 #pragma once
 
 #include <array>

@@ -67,6 +67,10 @@ class Burst {
   [[nodiscard]] FrameView& operator[](std::size_t i) noexcept { return frames_[i]; }
   [[nodiscard]] const FrameView& operator[](std::size_t i) const noexcept { return frames_[i]; }
   [[nodiscard]] std::span<FrameView> frames() noexcept { return std::span(frames_).first(size_); }
+  /// The owner's access to one of its frames; precondition: `frame` is in this burst.
+  [[nodiscard]] FrameView& own(const FrameView& frame) noexcept {
+    return frames_[static_cast<std::size_t>(&frame - frames_.data())];
+  }
 
   void clear() noexcept { size_ = pieces_used_ = 0; }
   /// True while another frame of up to kMaxPieces pieces fits.

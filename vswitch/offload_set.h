@@ -10,6 +10,7 @@ struct OffloadSet {
   bool tso4 = false;      // Offload::kGsoTcp4 frames longer than the MTU
   bool tso6 = false;      // Offload::kGsoTcp6 frames longer than the MTU
   bool ecn = false;       // ... with Offload::kGsoEcn
+  bool uso = false;       // Offload::kGsoUdpL4 trains of datagrams, over IPv4 and IPv6
 
   /// True if a frame with this metadata can be handed over as it is. kDataValid asks for nothing.
   [[nodiscard]] constexpr bool covers(const Offload& offload) const noexcept {
@@ -22,6 +23,8 @@ struct OffloadSet {
         return tso4;
       case Offload::kGsoTcp6:
         return tso6;
+      case Offload::kGsoUdpL4:
+        return uso;
       default:
         return false;
     }

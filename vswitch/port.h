@@ -46,7 +46,8 @@ class Port {
   [[nodiscard]] virtual std::size_t push(std::span<const FrameView* const> frames) = 0;
 
   /// Offloads that push() takes as they are; the switch completes every other frame first. Asked before each
-  /// burst that carries offloads, by the owning worker; may change when a guest negotiates features.
+  /// burst that carries offloads, by the owning worker; may change when a guest negotiates features. Nothing is
+  /// asked of a port that takes none: it sees complete frames only.
   [[nodiscard]] virtual OffloadSet accepts() const noexcept { return {}; }
 
   /// A descriptor that becomes readable when frames arrive after arm(), or negative if the port cannot tell

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "vswitch/offload/segmentation_plan.h"
+
 namespace patchbay::vswitch {
 
 namespace {
@@ -16,10 +18,16 @@ constexpr std::size_t kEthernetHeader = 14;
 // Ids tell a capture at one port which of its frames is which frame at another port.
 std::atomic<std::uint64_t> next_frame_id{1};
 
+// A large frame has as many ids as the wire has frames for it.
 void number(std::span<FrameView> frames) noexcept {
-  std::uint64_t id = next_frame_id.fetch_add(frames.size(), std::memory_order_relaxed);
+  std::uint64_t count = 0;
+  for (FrameView& frame : frames) {
+    frame.id = count;
+    count += offload::wire_frames(frame);
+  }
+  const std::uint64_t first = next_frame_id.fetch_add(count, std::memory_order_relaxed);
   for (FrameView& frame : frames)
-    frame.id = id++;
+    frame.id += first;
 }
 
 }  // namespace
@@ -77,20 +85,24 @@ Segment::Outcome Segment::forward(PortIndex source, Workspace& workspace) {
   workspace.pulled.clear();
   port.pull(workspace.pulled);
   if (workspace.pulled.empty()) return Outcome::idle;
+  workspace.moved = false;
   const std::size_t consumed = take(source, workspace);
   port.release(consumed);
-  return consumed != 0 ? Outcome::progressed : Outcome::stalled;
+  return consumed != 0 || workspace.moved ? Outcome::progressed : Outcome::stalled;
 }
 
 std::size_t Segment::take(PortIndex index, Workspace& workspace) {
   std::array<const FrameView*, kBurstFrames> pointers;
   const std::size_t count = workspace.pulled.size();
   bool ordinary = true;
+  unsigned offloads = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const FrameView& frame = workspace.pulled[i];
     ordinary &= frame.length >= kEthernetHeader;
+    offloads |= (frame.offload.flags & unsigned{Offload::kNeedsChecksum}) | frame.offload.gso_type;
     pointers[i] = &frame;
   }
+  workspace.offloads = offloads != 0;
   const Frames frames = Frames(pointers).first(count);
   if (!slots_[index].link_up) [[unlikely]] {
     Port& port = *slots_[index].port;
@@ -100,6 +112,9 @@ std::size_t Segment::take(PortIndex index, Workspace& workspace) {
   }
   if (tapped()) [[unlikely]]
     number(workspace.pulled.frames());
+  if (offloads != 0)
+    ordinary &=
+        std::all_of(frames.begin(), frames.end(), [](const auto* f) { return offload::is_valid(*f); });
   if (!ordinary) [[unlikely]]
     return take_one_by_one(index, frames, workspace);
   return distribute(index, frames, workspace);
@@ -109,10 +124,12 @@ std::size_t Segment::take_one_by_one(PortIndex index, Frames frames, Workspace& 
   Slot& source = slots_[index];
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const Frames one = frames.subspan(i, 1);
-    if (one[0]->length < kEthernetHeader) {
+    const bool too_short = one[0]->length < kEthernetHeader;
+    if (too_short || !offload::is_valid(*one[0])) {
       account(*source.port, one);
-      source.port->counters.in.drop(DropReason::too_short);
-      show(source, Direction::from_port, one);
+      source.port->counters.in.drop(too_short ? DropReason::too_short : DropReason::bad_offload);
+      workspace.pulled.own(*one[0]).offload = {};
+      show_complete(source, Direction::from_port, one);
     } else if (distribute(index, one, workspace) == 0) {
       return i;
     }
@@ -126,26 +143,6 @@ void Segment::account(Port& source, Frames frames) noexcept {
     bytes += frame->length;
   source.counters.in.frames.add(frames.size());
   source.counters.in.bytes.add(bytes);
-}
-
-Segment::Delivery Segment::deliver(Slot& source, Slot& destination, Frames frames, bool wait) {
-  PortCounters::Out& out = destination.port->counters.out;
-  Delivery result{frames.size(), 0};
-  if (!destination.link_up) {
-    out.drop(DropReason::link_down, frames.size());
-  } else {
-    result.delivered = destination.port->push(frames);
-    if (result.delivered < frames.size()) {
-      if (wait) {
-        result.consumed = result.delivered;
-      } else {
-        out.drop(DropReason::no_room, frames.size() - result.delivered);
-      }
-    }
-  }
-  out.offered.add(result.consumed);
-  source.port->counters.in.copies.add(result.consumed);
-  return result;
 }
 
 SegmentSnapshot Segment::snapshot() const {

@@ -1,6 +1,6 @@
 // A segment carries frames between the ports attached to it: a wire between two, a bridge between any number.
 // This base class has what they share: the ports with their link state and taps, one pull-distribute-release
-// cycle with its accounting, and the delivery to one destination.
+// cycle with its accounting, and the delivery to one destination (segment_delivery.cpp).
 //
 // Threads: a segment belongs to one worker. Everything but the name is used on that worker's thread
 // (Worker::run), or before the segment is given to a worker.
@@ -24,9 +24,12 @@ namespace patchbay::vswitch {
 /// Where a port is attached; stays the same until it is detached, then may be used again.
 using PortIndex = std::uint16_t;
 
-/// What a worker lends to the segments that it runs, one at a time. About 30 KiB: not for small stacks.
+/// What a worker lends to the segments that it runs, one at a time. About 70 KiB: not for small stacks.
 struct Workspace {
   Burst pulled;
+  bool offloads = false;  // a frame of `pulled` leaves work to the switch
+  bool moved = false;     // a port took a frame of the current cycle
+  Burst segments;         // cut from frames of `pulled` for the delivery that is under way
   std::uint32_t now = 0;  // seconds of a monotonic clock
 };
 
@@ -73,22 +76,29 @@ class Segment {
  protected:
   using Frames = std::span<const FrameView* const>;
 
+  // The first frame that waits at a source may have been delivered in part: so many of its segments.
+  struct Partial {
+    std::uint32_t segments = 0;
+    std::uint64_t fingerprint = 0;  // of the frame, in case its sender takes it back
+  };
+
   struct Slot {
     Port* port = nullptr;  // nullptr: free
     TapPoint* tap = nullptr;
     bool link_up = true;
+    Partial partial;
     std::uint64_t copies_at_attach = 0;
     std::uint64_t offered_at_attach = 0;
   };
 
-  struct Delivery {
-    std::size_t consumed;   // frames from the front that need no further attention
-    std::size_t delivered;  // of them, frames that the port took
+  struct DeliveryOptions {
+    bool wait = false;            // frames that find no room stay unconsumed; else they are dropped
+    bool taps_at_source = false;  // the source's tap sees each frame as it is consumed (one destination only)
   };
 
   /// Forwards frames of `source`, at least one, each with a whole Ethernet header and valid offload metadata.
   /// Returns how many from the front it consumed; for exactly these it calls account(), counts in.forwarded
-  /// or a drop, and shows them to the taps if tapped().
+  /// or a drop, and shows them to the source's tap if tapped().
   virtual std::size_t distribute(PortIndex source, Frames frames, Workspace& workspace) = 0;
   virtual void on_attach(PortIndex) {}
   /// `index` was detached or its link went down.
@@ -98,19 +108,25 @@ class Segment {
 
   /// Counts frames as taken from the port.
   static void account(Port& source, Frames frames) noexcept;
-  /// Offers frames to one destination: out.offered, in.copies, and every drop of that destination. Frames
-  /// that find no room stay unconsumed if `wait`, else they are dropped.
-  static Delivery deliver(Slot& source, Slot& destination, Frames frames, bool wait);
+  /// Offers frames of workspace.pulled to one destination and shows its tap what it took: out.offered,
+  /// in.copies, and every drop of that destination. Work that the destination does not take over is done
+  /// first. Returns how many frames from the front need no further attention.
+  std::size_t deliver(Slot& source, Slot& destination, Frames frames, Workspace& workspace,
+                      DeliveryOptions options);
 
   [[nodiscard]] bool tapped() const noexcept { return taps_ != 0; }
-  static void show(const Slot& slot, Direction direction, Frames frames) noexcept {
-    if (slot.tap != nullptr && !frames.empty()) slot.tap->frames(direction, frames);
-  }
+  /// Shows frames of workspace.pulled as a wire carries them.
+  static void show(const Slot& slot, Direction direction, Frames frames, Workspace& workspace) noexcept;
 
   [[nodiscard]] std::span<Slot> slots() noexcept { return slots_; }
   [[nodiscard]] std::span<const Slot> slots() const noexcept { return slots_; }
 
  private:
+  static void show_complete(const Slot& slot, Direction direction, Frames frames) noexcept {
+    if (slot.tap != nullptr && !frames.empty()) slot.tap->frames(direction, frames);
+  }
+  std::size_t deliver_completed(Slot& source, Slot& destination, Frames frames, Workspace& workspace,
+                                DeliveryOptions options);
   std::size_t take(PortIndex index, Workspace& workspace);
   std::size_t take_one_by_one(PortIndex index, Frames frames, Workspace& workspace);
 

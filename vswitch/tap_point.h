@@ -22,7 +22,7 @@ class TapPoint {
   /// from_port: every frame that the segment took from the port, those it went on to drop included.
   /// to_port: frames that the port was given.
   /// While any port of a segment is tapped, the segment completes checksums and segments large frames first,
-  /// so `offload` is all zero, and gives each frame an id: the same at all taps of the segment, unique in the
+  /// so `offload` leaves nothing to do, and gives each frame an id: the same at all taps of the segment, unique in the
   /// process.
   virtual void frames(Direction direction, std::span<const FrameView* const> frames) noexcept = 0;
 };

@@ -1,0 +1,1 @@
+patchbay_fuzzer(offload_fuzzer vswitch/offload_fuzzer.cpp LINK patchbay_vswitch_core)
