@@ -103,7 +103,14 @@ class TestRouter {
     configure(config);
     clear();  // announcements
   }
-  ~TestRouter() { check_balance(); }
+  ~TestRouter() {
+    check_balance();
+    // Packets may still wait for a neighbour; without links they are let go.
+    for (InterfaceId i = 0; i < 3; ++i)
+      router_->set_link(i, false, now);
+    check_balance();
+    EXPECT_EQ(environment.in_use, 0U);
+  }
   TestRouter(const TestRouter&) = delete;
   TestRouter& operator=(const TestRouter&) = delete;
 
