@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 namespace patchbay::devices::net {
 
@@ -29,6 +30,8 @@ std::uint64_t now() noexcept {
   clock_gettime(CLOCK_MONOTONIC, &time);
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
 }
+
+constexpr std::uint64_t kDelayUnit = 1024;  // ns, of TIDV, TADV, RDTR and RADV
 
 constexpr pci::Identity kIdentity{.vendor = 0x8086,
                                   .device = 0x100E,
@@ -66,38 +69,77 @@ E1000::~E1000() = default;
 // -------------------------------------------------------------------------------------------------
 
 Transmitter::Environment E1000::transmit_environment() noexcept {
-  return {memory(), (word(reg::kCtrl) & ctrl::kVlanMode) != 0, word(reg::kVet), counters, statistics_};
+  return {.memory = memory(),
+          .link_up = link_up_ || phy_.loopback(),
+          .vlan_insertion = (word(reg::kCtrl) & ctrl::kVlanMode) != 0,
+          .vlan_type = word(reg::kVet),
+          .counters = counters,
+          .statistics = statistics_};
 }
 
-Receiver::Environment E1000::receive_environment() noexcept {
-  return {memory(),        filter_,  (word(reg::kCtrl) & ctrl::kVlanMode) != 0,
-          word(reg::kVet), counters, statistics_};
+void E1000::add_causes(const Transmitter::Causes& causes) noexcept {
+  interrupts_.add_cause(causes.now);
+  if (causes.delayed == 0) return;
+  interrupts_.add_delayed(causes.delayed, now(), word(reg::kTidv) * kDelayUnit,
+                          word(reg::kTadv) * kDelayUnit);
 }
 
 void E1000::pull(vswitch::Burst& burst) {
   const std::scoped_lock lock(mutex_);
-  if (bus_master()) interrupts_.add_cause(transmitter_.pull(burst, transmit_environment()));
+  if (bus_master()) {
+    add_causes(transmitter_.pull(burst, transmit_environment()));
+    const bool mac_loopback = (receiver_.control & rctl::kLoopbackMask) == rctl::kLoopbackMac;
+    if ((mac_loopback || phy_.loopback()) && !burst.empty()) [[unlikely]]
+      loop_back(burst);
+  }
   update_interrupt();
+}
+
+/// What the guest sends comes back to it (13.4.22 LBM, or in the PHY): a driver's self-test. Once round, one
+/// burst at a time: nothing feeds itself.
+void E1000::loop_back(vswitch::Burst& burst) noexcept {
+  std::array<const vswitch::FrameView*, vswitch::kBurstFrames> frames;
+  for (std::size_t i = 0; i < burst.size(); ++i)
+    frames[i] = &burst[i];
+  static_cast<void>(receive(std::span(frames).first(burst.size()), looped_));
+  add_causes(transmitter_.release(burst.size(), transmit_environment()));
+  burst.clear();
 }
 
 void E1000::release(std::size_t consumed) {
   const std::scoped_lock lock(mutex_);
   if (!bus_master()) return;
-  interrupts_.add_cause(transmitter_.release(consumed, transmit_environment()));
+  add_causes(transmitter_.release(consumed, transmit_environment()));
   update_interrupt();
+}
+
+std::size_t E1000::receive(std::span<const vswitch::FrameView* const> frames,
+                           vswitch::PortCounters& frame_counters) noexcept {
+  const Receiver::Result result =
+      receiver_.push(frames, {.memory = memory(),
+                              .filter = filter_,
+                              .vlan_stripping = (word(reg::kCtrl) & ctrl::kVlanMode) != 0,
+                              .vlan_type = word(reg::kVet),
+                              .counters = frame_counters,
+                              .statistics = statistics_});
+  interrupts_.add_cause(result.causes);
+  if (result.received) {
+    const std::uint64_t delay = word(reg::kRdtr) * kDelayUnit;
+    interrupts_.add_delayed(cause::kRxTimer, delay == 0 ? 0 : now(), delay, word(reg::kRadv) * kDelayUnit);
+  }
+  return result.handled;
 }
 
 std::size_t E1000::push(std::span<const vswitch::FrameView* const> frames) {
   const std::scoped_lock lock(mutex_);
-  if (!link_up_ || !bus_master()) {
+  if (!link_up_ || !bus_master() || phy_.loopback()) {
     counters.out.drop(link_up_ ? vswitch::DropReason::not_ready : vswitch::DropReason::link_down,
                       frames.size());
     return frames.size();
   }
-  const Receiver::Result result = receiver_.push(frames, receive_environment());
-  interrupts_.add_cause(result.causes);
+  const std::size_t handled = receive(frames, counters);
   update_interrupt();
-  return result.handled;
+  return handled;
 }
 
 bool E1000::arm() {
@@ -111,9 +153,10 @@ void E1000::disarm() {
   const std::scoped_lock lock(mutex_);
   armed_ = false;
   std::uint64_t count = 0;
-  while (::read(doorbell_.get(), &count, sizeof count) > 0) {
-  }
-  while (::read(throttle_timer_.get(), &count, sizeof count) > 0) {
+  [[maybe_unused]] auto bytes = ::read(doorbell_.get(), &count, sizeof count);
+  if (std::exchange(timer_set_for_, 0) != 0) {
+    constexpr itimerspec kOff{};
+    timerfd_settime(throttle_timer_.get(), 0, &kOff, nullptr);  // which also makes it unreadable
   }
   update_interrupt();
 }
@@ -140,14 +183,17 @@ void E1000::link_changed() noexcept {
 }
 
 void E1000::update_interrupt() noexcept {
-  set_intx(interrupts_.level(now()));
+  const bool level = interrupts_.level(interrupts_.idle() ? 0 : now());
+  if (std::exchange(intx_, level) != level) set_intx(level);
   // While the worker polls, it comes by again soon; while it sleeps, a held-back cause must wake it.
+  if (!armed_) return;
   const auto deadline = interrupts_.deadline();
-  if (!armed_ || !deadline) return;
+  if (!deadline || *deadline == timer_set_for_) return;
   itimerspec timer{};
   timer.it_value.tv_sec = static_cast<time_t>(*deadline / 1'000'000'000u);
   timer.it_value.tv_nsec = static_cast<long>(*deadline % 1'000'000'000u);
   timerfd_settime(throttle_timer_.get(), TFD_TIMER_ABSTIME, &timer, nullptr);
+  timer_set_for_ = *deadline;
 }
 
 // --- reset
@@ -174,7 +220,8 @@ void E1000::reset_registers() noexcept {
 void E1000::on_reset() noexcept {
   const std::scoped_lock lock(mutex_);
   reset_registers();
-  update_interrupt();
+  intx_ = false;
+  set_intx(false);
 }
 
 // --- register windows

@@ -66,9 +66,12 @@ class E1000 final : public pci::Function, public vswitch::Port {
   void reset_registers() noexcept;
   void update_interrupt() noexcept;
   void link_changed() noexcept;
+  void add_causes(const e1000::Transmitter::Causes& causes) noexcept;
+  [[nodiscard]] std::size_t receive(std::span<const vswitch::FrameView* const> frames,
+                                    vswitch::PortCounters& frame_counters) noexcept;
+  void loop_back(vswitch::Burst& burst) noexcept;
   void wake_worker() noexcept;
   [[nodiscard]] e1000::Transmitter::Environment transmit_environment() noexcept;
-  [[nodiscard]] e1000::Receiver::Environment receive_environment() noexcept;
 
   std::mutex mutex_;
   const std::array<std::uint8_t, 6> mac_;
@@ -83,7 +86,10 @@ class E1000 final : public pci::Function, public vswitch::Port {
   std::uint32_t mdic_ = 0;
   std::uint32_t io_address_ = 0;
   bool link_up_;
-  bool armed_ = false;  // the worker sleeps and wants to hear of new descriptors
+  bool intx_ = false;
+  bool armed_ = false;               // the worker sleeps and wants to hear of new descriptors
+  std::uint64_t timer_set_for_ = 0;  // when throttle_timer_ fires, 0: it is off
+  vswitch::PortCounters looped_;     // frames that came back instead of entering the switch
 
   // wake_ is an epoll descriptor over the two others.
   FileDescriptor doorbell_;        // eventfd: descriptors were queued while the worker slept

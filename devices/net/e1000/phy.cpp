@@ -12,8 +12,8 @@ constexpr unsigned kBmcr = 0, kBmsr = 1, kId1 = 2, kId2 = 3, kAdvertisement = 4,
                    kGigabitControl = 9, kGigabitStatus = 10, kExtendedStatus = 15, kSpecificControl = 16,
                    kSpecificStatus = 17, kExtendedSpecificControl = 20;
 
-constexpr std::uint16_t kBmcrReset = 0x8000, kBmcrAutonegotiate = 0x1000, kBmcrRestart = 0x0200,
-                        kBmcrFullDuplex = 0x0100, kBmcrSpeed1000 = 0x0040;
+constexpr std::uint16_t kBmcrReset = 0x8000, kBmcrLoopback = 0x4000, kBmcrAutonegotiate = 0x1000,
+                        kBmcrRestart = 0x0200, kBmcrFullDuplex = 0x0100, kBmcrSpeed1000 = 0x0040;
 constexpr std::uint16_t kBmsrAbilities = 0x7949, kBmsrNegotiated = 0x0020, kBmsrLink = 0x0004;
 constexpr std::uint16_t kSpecificLink = 0x0400, kSpecificResolved = 0x0800, kSpecificFullDuplex = 0x2000,
                         kSpecific1000 = 0x8000;
@@ -25,6 +25,10 @@ void Phy::reset() noexcept {
   gigabit_control_ = 0x0E00;
   specific_control_ = 0x0360;
   extended_specific_control_ = 0x0D60;
+}
+
+bool Phy::loopback() const noexcept {
+  return (control_ & kBmcrLoopback) != 0;
 }
 
 std::uint16_t Phy::read(unsigned index, bool link_up) const noexcept {

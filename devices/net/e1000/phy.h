@@ -15,6 +15,8 @@ class Phy {
   /// completed.
   [[nodiscard]] std::uint32_t execute(std::uint32_t command, bool link_up, bool& negotiated) noexcept;
   void reset() noexcept;
+  /// What is transmitted comes back as received, and nothing leaves (BMCR.LOOPBACK).
+  [[nodiscard]] bool loopback() const noexcept;
 
  private:
   [[nodiscard]] std::uint16_t read(unsigned index, bool link_up) const noexcept;

@@ -21,11 +21,13 @@ class ReceiveFilter {
   [[nodiscard]] bool accepts(std::span<const std::byte> header, std::uint32_t rctl,
                              std::uint32_t vet) const noexcept;
 
-  // Register access by word index: RAL/RAH pairs, MTA, VFTA.
+  // Register access by word index: RAL/RAH pairs (13.5.2: AV, AS, 16 address bits in RAH), MTA, VFTA.
   [[nodiscard]] std::uint32_t address_word(std::size_t i) const noexcept {
     return addresses_[i % (2 * kAddresses)];
   }
-  void set_address_word(std::size_t i, std::uint32_t v) noexcept { addresses_[i % (2 * kAddresses)] = v; }
+  void set_address_word(std::size_t i, std::uint32_t v) noexcept {
+    addresses_[i % (2 * kAddresses)] = i % 2 == 0 ? v : v & kAddressHighMask;
+  }
   [[nodiscard]] std::uint32_t multicast_word(std::size_t i) const noexcept {
     return multicast_[i % kTableWords];
   }
@@ -34,6 +36,8 @@ class ReceiveFilter {
   void set_vlan_word(std::size_t i, std::uint32_t v) noexcept { vlans_[i % kTableWords] = v; }
 
  private:
+  static constexpr std::uint32_t kAddressHighMask = 0x8003FFFF;
+
   std::array<std::uint32_t, 2 * kAddresses> addresses_{};  // RAL0 RAH0 RAL1 ...
   std::array<std::uint32_t, kTableWords> multicast_{};
   std::array<std::uint32_t, kTableWords> vlans_{};

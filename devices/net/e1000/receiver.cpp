@@ -4,8 +4,10 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <utility>
 
 #include "devices/net/e1000/statistics.h"
+#include "vswitch/offload_set.h"
 
 namespace patchbay::devices::net::e1000 {
 
@@ -123,9 +125,16 @@ std::uint32_t Receiver::available() const noexcept {
   return (tail + size - head) % size;  // equal means empty (13.4.28)
 }
 
+/// RCTL.RDMTS: free descriptors fell to 1/2, 1/4 or 1/8 of the ring.
+bool Receiver::nearly_empty() const noexcept {
+  return available() <= ring_size() >> (((control >> rctl::kThresholdShift) & 3) + 1);
+}
+
 std::optional<DropReason> Receiver::inspect(const FrameView& frame, const Environment& environment,
                                             Arrival& arrival) const noexcept {
   if (frame.length < kEthernetHeader) return DropReason::too_short;
+  // The card has no way to tell its driver of unfinished work; the switch finishes it first.
+  if (!vswitch::OffloadSet{}.covers(frame.offload)) return DropReason::bad_offload;
   if (!environment.filter.accepts(frame.header_bytes(), control, environment.vlan_type))
     return DropReason::filtered;
   if (frame.length > ((control & rctl::kLongPackets) != 0 ? kMaxLongFrame : kMaxStandardFrame)) {
@@ -148,18 +157,18 @@ std::optional<DropReason> Receiver::inspect(const FrameView& frame, const Enviro
     }
   }
 
-  // A checksum is claimed only if it was verified: Linux believes the card.
+  // A checksum is claimed only if it was verified: Linux believes the card. It turns on TUOFL alone.
   constexpr unsigned kIpv4 = 0x0800;
   if ((checksum_control & rxcsum::kIpOffload) != 0 && type == kIpv4 &&
       ipv4_checksum_good(frame, network_header)) {
     arrival.status |= rx_status::kIpChecksum;
-    if ((checksum_control & rxcsum::kTcpOffload) != 0 &&
-        (frame.offload.flags & vswitch::Offload::kDataValid) != 0) {
-      arrival.status |= rx_status::kTcpChecksum;
-    }
-  } else {
-    arrival.status |= rx_status::kIgnoreChecksum;
   }
+  if ((checksum_control & rxcsum::kTcpOffload) != 0 &&
+      (frame.offload.flags & vswitch::Offload::kDataValid) != 0) {
+    arrival.status |= rx_status::kTcpChecksum;
+  }
+  if ((arrival.status & (rx_status::kIpChecksum | rx_status::kTcpChecksum)) == 0)
+    arrival.status |= rx_status::kIgnoreChecksum;
   return std::nullopt;
 }
 
@@ -222,10 +231,13 @@ Receiver::Result Receiver::push(std::span<const FrameView* const> frames,
     const std::uint32_t reported = arrival.length + ((control & rctl::kStripCrc) != 0 ? 0 : kFcs);
     const std::uint32_t needed = (reported + buffer_size() - 1) / buffer_size();
     if (needed > available()) {
-      environment.statistics.missed_no_buffer();
-      result.causes |= cause::kRxOverrun;
+      // The caller may come again with the same frames: one interrupt for the drought.
+      environment.statistics.missed_no_buffer(static_cast<std::uint32_t>(frames.size() - result.handled));
+      if (!std::exchange(dry_, true)) result.causes |= cause::kRxOverrun;
       break;
     }
+    dry_ = false;
+    const bool plenty = !nearly_empty();
     if (write(*frame, arrival, needed, ring, environment.memory)) {
       const bool group = (octet(*frame, 0) & 1) != 0;
       const bool broadcast = std::all_of(frame->header.begin(), frame->header.begin() + 6,
@@ -245,12 +257,9 @@ Receiver::Result Receiver::push(std::span<const FrameView* const> frames,
       environment.counters.out.drop(DropReason::malformed);
     }
     head = (head + needed) % ring_size();
-    result.causes |= cause::kRxTimer;
+    result.received = true;
     ++result.handled;
-
-    // RCTL.RDMTS: free descriptors fell to 1/2, 1/4 or 1/8 of the ring.
-    const std::uint32_t threshold = ring_size() >> (((control >> rctl::kThresholdShift) & 3) + 1);
-    if (available() <= threshold) result.causes |= cause::kRxThreshold;
+    if (plenty && nearly_empty()) result.causes |= cause::kRxThreshold;
   }
   return result;
 }

@@ -36,6 +36,7 @@ class Receiver {
   struct Result {
     std::size_t handled = 0;   // frames from the front that were delivered or dropped
     std::uint32_t causes = 0;  // for ICR
+    bool received = false;     // RXT0, which the delay timers may hold back
   };
 
   /// True if the guest has given the card buffers to receive into.
@@ -53,9 +54,12 @@ class Receiver {
     bool stripped = false;
   };
 
+  bool dry_ = false;  // the last push found too few descriptors
+
   [[nodiscard]] std::uint32_t ring_size() const noexcept { return (length & ~0x7Fu) / sizeof(RxDescriptor); }
   [[nodiscard]] std::uint32_t buffer_size() const noexcept;
   [[nodiscard]] std::uint32_t available() const noexcept;
+  [[nodiscard]] bool nearly_empty() const noexcept;
   [[nodiscard]] std::optional<vswitch::DropReason> inspect(const vswitch::FrameView& frame,
                                                            const Environment& environment,
                                                            Arrival& arrival) const noexcept;

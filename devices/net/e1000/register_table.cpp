@@ -63,7 +63,7 @@ struct E1000::RegisterTable {
   static void write_mdic(Card card, Word, Word value) {
     bool negotiated = false;
     card.mdic_ = card.phy_.execute(value, card.link_up_, negotiated);
-    if (negotiated) card.link_changed();
+    if (negotiated && card.link_up_) card.link_changed();
     if ((value & mdic::kInterrupt) != 0) card.interrupts_.add_cause(cause::kMdio);
     card.update_interrupt();
   }
@@ -104,7 +104,7 @@ const E1000::Register* E1000::RegisterTable::find(Word offset) noexcept {
       one(
           reg::kMdic, [](Card card, Word) { return card.mdic_; }, write_mdic),
       plain(reg::kFcal),
-      plain(reg::kFcah),
+      plain<0xFFFF>(reg::kFcah),
       plain<0xFFFF>(reg::kFct),
       plain<0xFFFF>(reg::kVet),
       one(reg::kIcr, read_causes,
@@ -138,12 +138,12 @@ const E1000::Register* E1000::RegisterTable::find(Word offset) noexcept {
       one(reg::kRxcw, nullptr, ignore),
       one(
           reg::kTctl, [](Card card, Word) { return card.transmitter_.control; }, enable_transmitter),
-      plain(reg::kTipg),
+      plain<0x3FFFFFFF>(reg::kTipg),
       plain<0xFFFF>(reg::kAifs),
       plain(reg::kLedctl),
       plain(reg::kPba),
-      plain(reg::kFcrtl),
-      plain(reg::kFcrth),
+      plain<0x8000FFF8>(reg::kFcrtl),
+      plain<0xFFF8>(reg::kFcrth),
       ring<&E1000::receiver_, &Receiver::base_low, 0xFFFFFFF0>(reg::kRdbal),
       ring<&E1000::receiver_, &Receiver::base_high, 0xFFFFFFFF>(reg::kRdbah),
       ring<&E1000::receiver_, &Receiver::length, 0xFFF80>(reg::kRdlen),

@@ -52,14 +52,13 @@ inline constexpr std::uint32_t kWrite = 1u << 26, kRead = 2u << 26, kOperationMa
 namespace cause {  // ICR, ICS, IMS, IMC: 13.4.17
 inline constexpr std::uint32_t kTxDescriptorWritten = 1u << 0, kTxQueueEmpty = 1u << 1, kLinkChange = 1u << 2,
                                kRxThreshold = 1u << 4, kRxOverrun = 1u << 6, kRxTimer = 1u << 7,
-                               kMdio = 1u << 9, kTxLowThreshold = 1u << 15,
-                               kAll = 0x1F6FFu | (1u << 15) | (1u << 16);
+                               kMdio = 1u << 9, kTxLowThreshold = 1u << 15, kAll = 0x1FFFFu;
 }
 namespace rctl {  // 13.4.22
 inline constexpr std::uint32_t kEnable = 1u << 1, kStoreBad = 1u << 2, kUnicastPromiscuous = 1u << 3,
                                kMulticastPromiscuous = 1u << 4, kLongPackets = 1u << 5,
-                               kLoopbackMask = 3u << 6, kBroadcast = 1u << 15, kVlanFilter = 1u << 18,
-                               kBufferExtension = 1u << 25, kStripCrc = 1u << 26;
+                               kLoopbackMask = 3u << 6, kLoopbackMac = 1u << 6, kBroadcast = 1u << 15,
+                               kVlanFilter = 1u << 18, kBufferExtension = 1u << 25, kStripCrc = 1u << 26;
 inline constexpr unsigned kThresholdShift = 8, kMulticastOffsetShift = 12, kBufferSizeShift = 16;
 }  // namespace rctl
 namespace tctl {  // 13.4.33

@@ -1,5 +1,6 @@
 #include "devices/net/e1000/statistics.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace patchbay::devices::net::e1000 {
@@ -34,15 +35,17 @@ std::uint32_t Statistics::read(std::uint32_t offset) noexcept {
   return value;
 }
 
-void Statistics::increment(std::uint32_t offset) noexcept {
+void Statistics::increment(std::uint32_t offset, std::uint32_t n) noexcept {
   std::uint32_t& word = words_[offset / 4];
-  if (word != std::numeric_limits<std::uint32_t>::max()) ++word;
+  word += std::min(n, std::numeric_limits<std::uint32_t>::max() - word);
 }
 
-void Statistics::add_octets(std::uint32_t offset, std::uint32_t n) noexcept {
+void Statistics::add_octets(std::uint32_t offset, std::uint64_t n) noexcept {
   std::uint32_t& low = words_[offset / 4];
-  low += n;
-  if (low < n) ++words_[offset / 4 + 1];
+  std::uint32_t& high = words_[offset / 4 + 1];
+  const std::uint64_t sum = ((std::uint64_t{high} << 32) | low) + n;
+  low = static_cast<std::uint32_t>(sum);
+  high = static_cast<std::uint32_t>(sum >> 32);
 }
 
 void Statistics::received(std::uint32_t length, bool multicast, bool broadcast) noexcept {
@@ -59,23 +62,24 @@ void Statistics::received(std::uint32_t length, bool multicast, bool broadcast) 
   }
 }
 
-void Statistics::transmitted(std::uint32_t length, bool multicast, bool broadcast) noexcept {
+void Statistics::transmitted(std::uint32_t length, std::uint32_t frames, bool multicast,
+                             bool broadcast) noexcept {
   const std::uint32_t bytes = length + kFcsBytes;
-  increment(kTxGood);
-  increment(kTxTotal);
-  increment(kTxSizes + size_class(bytes));
-  add_octets(kTxGoodOctets, bytes);
-  add_octets(kTxOctets, bytes);
+  increment(kTxGood, frames);
+  increment(kTxTotal, frames);
+  increment(kTxSizes + size_class(bytes), frames);
+  add_octets(kTxGoodOctets, std::uint64_t{bytes} * frames);
+  add_octets(kTxOctets, std::uint64_t{bytes} * frames);
   if (broadcast) {
-    increment(kTxBroadcast);
+    increment(kTxBroadcast, frames);
   } else if (multicast) {
-    increment(kTxMulticast);
+    increment(kTxMulticast, frames);
   }
 }
 
-void Statistics::missed_no_buffer() noexcept {
-  increment(kMissed);
-  increment(kReceiveNoBuffer);
+void Statistics::missed_no_buffer(std::uint32_t frames) noexcept {
+  increment(kMissed, frames);
+  increment(kReceiveNoBuffer, frames);
 }
 
 }  // namespace patchbay::devices::net::e1000

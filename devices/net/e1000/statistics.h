@@ -16,8 +16,10 @@ class Statistics {
 
   /// A good frame of `length` bytes, FCS not included, with the destination's first octet class.
   void received(std::uint32_t length, bool multicast, bool broadcast) noexcept;
-  void transmitted(std::uint32_t length, bool multicast, bool broadcast) noexcept;
-  void missed_no_buffer() noexcept;
+  /// `frames` frames of the same length.
+  void transmitted(std::uint32_t length, std::uint32_t frames, bool multicast, bool broadcast) noexcept;
+  /// `frames` frames found too few receive descriptors.
+  void missed_no_buffer(std::uint32_t frames) noexcept;
   void oversize() noexcept { increment(kReceiveOversize); }
   void segmentation_context_used() noexcept { increment(kSegmentationContexts); }
 
@@ -29,8 +31,8 @@ class Statistics {
                                  kTxSizes = 0xD8, kTxMulticast = 0xF0, kTxBroadcast = 0xF4,
                                  kSegmentationContexts = 0xF8;
 
-  void increment(std::uint32_t offset) noexcept;
-  void add_octets(std::uint32_t offset, std::uint32_t n) noexcept;
+  void increment(std::uint32_t offset, std::uint32_t n = 1) noexcept;
+  void add_octets(std::uint32_t offset, std::uint64_t n) noexcept;
 
   std::array<std::uint32_t, 64> words_{};
 };

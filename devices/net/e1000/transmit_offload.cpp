@@ -15,6 +15,7 @@ constexpr std::size_t kTagBytes = 4;
 constexpr std::size_t kMinIpv4Header = 20;
 constexpr std::size_t kIpv6Header = 40;
 constexpr std::size_t kMinTcpHeader = 20;
+constexpr std::size_t kMaxHeaderLength = 240;  // of a context (3.3.6)
 
 std::uint16_t get16(const FrameView& frame, std::size_t offset) {
   return static_cast<std::uint16_t>((std::to_integer<unsigned>(frame.header[offset]) << 8) |
@@ -56,9 +57,15 @@ bool insert_ip_checksum(const OffloadRequest& request, FrameView& frame) {
 }  // namespace
 
 bool request_checksum(std::uint8_t start, std::uint8_t result, std::uint16_t end, FrameView& frame) noexcept {
-  const std::size_t available = frame.header_bytes().size();
-  if (result < start || result + 2u > available || start >= frame.length) return false;
-  if (end != 0 && end + 1u != frame.length) return false;
+  if (result < start || result + 2u > frame.length || start >= frame.length) return false;
+  if (end != 0 && end + 1u != frame.length) {
+    // Only part of the frame is summed, which the wire's metadata cannot say: done here, in the header copy.
+    const std::size_t available = frame.header_bytes().size();
+    if (end < start || end >= available || result + 2u > available) return false;
+    const std::uint16_t sum = sum_header(frame, start, std::size_t{end} + 1);
+    put16(frame, result, sum == 0xFFFF ? sum : static_cast<std::uint16_t>(~sum));
+    return true;
+  }
   frame.offload.flags = Offload::kNeedsChecksum;
   frame.offload.checksum_start = start;
   frame.offload.checksum_offset = static_cast<std::uint16_t>(result - start);
@@ -74,12 +81,12 @@ bool request_checksums(const OffloadRequest& request, FrameView& frame) noexcept
 bool request_segmentation(const OffloadRequest& request, FrameView& frame) noexcept {
   const std::size_t available = frame.header_bytes().size();
   if (!request.tcp || request.segment_size == 0 || request.header_length == 0 ||
-      request.header_length > frame.length) {
+      request.header_length > kMaxHeaderLength || request.header_length > frame.length) {
     return false;
   }
   const std::size_t ip_header = request.ipv4 ? kMinIpv4Header : kIpv6Header;
   if (request.ip_start + ip_header > request.tcp_start || request.tcp_start + kMinTcpHeader > available ||
-      request.header_length < request.tcp_start + kMinTcpHeader) {
+      request.tcp_offset + 2u > available || request.header_length < request.tcp_start + kMinTcpHeader) {
     return false;
   }
   const std::size_t ip_bytes = frame.length - request.ip_start;

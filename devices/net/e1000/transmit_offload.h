@@ -26,8 +26,8 @@ struct OffloadRequest {
   bool insert_tcp_checksum = false;            // POPTS.TXSM
 };
 
-/// Internet checksum from `start` to the end of the frame, stored at `result`; `end` (inclusive) may only
-/// name the end.
+/// Internet checksum from `start` to `end` (inclusive; 0: the end of the frame), stored at `result`. A sum
+/// that ends before the frame does must lie in the header copy.
 [[nodiscard]] bool request_checksum(std::uint8_t start, std::uint8_t result, std::uint16_t end,
                                     vswitch::FrameView& frame) noexcept;
 /// The checksums of one packet that is not segmented.

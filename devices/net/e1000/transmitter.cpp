@@ -47,9 +47,14 @@ struct Transmitter::Gathered {
       size -= copied;
     }
     if (size == 0) return true;
+    length += size;
+    if (piece_count != 0 && std::to_address(pieces[piece_count - 1].end()) == data) {
+      // Linux cuts its fragments at 4 KiB (and at the last 4 bytes): mend that.
+      pieces[piece_count - 1] = {pieces[piece_count - 1].data(), pieces[piece_count - 1].size() + size};
+      return true;
+    }
     if (piece_count == pieces.size()) return false;
     pieces[piece_count++] = {data, size};
-    length += size;
     return true;
   }
   bool prepend_piece(vswitch::Piece piece) noexcept {
@@ -78,18 +83,23 @@ std::byte* Transmitter::ring(const GuestMemory& memory) const noexcept {
   return memory.translate(base, length & ~0x7Fu);
 }
 
-bool Transmitter::has_work() const noexcept {
+bool Transmitter::queued() const noexcept {
   return (control & tctl::kEnable) != 0 && ring_size() != 0 && head < ring_size() && tail < ring_size() &&
          head != tail;
 }
 
-std::uint32_t Transmitter::pull(vswitch::Burst& burst, const Environment& environment) noexcept {
-  packet_count_ = 0;
-  if (!has_work()) return 0;
-  std::byte* const descriptors = ring(environment.memory);
-  if (descriptors == nullptr) return 0;
+bool Transmitter::has_work() const noexcept {
+  return queued() && unfinished_at_ != tail;
+}
 
-  std::uint32_t causes = 0;
+Transmitter::Causes Transmitter::pull(vswitch::Burst& burst, const Environment& environment) noexcept {
+  packet_count_ = 0;
+  Causes causes;
+  if (!queued()) return causes;
+  std::byte* const descriptors = ring(environment.memory);
+  if (descriptors == nullptr) return causes;
+
+  unfinished_at_.reset();
   Contexts contexts = contexts_;
   std::uint32_t index = head;
   const std::uint32_t size = ring_size();
@@ -97,7 +107,10 @@ std::uint32_t Transmitter::pull(vswitch::Burst& burst, const Environment& enviro
   while (index != tail && burst.has_room() && packet_count_ < packets_.size() &&
          (index + size - head) % size < limit) {
     Packet packet;
-    if (!gather(index, descriptors, burst, environment, contexts, packet)) break;
+    if (!gather(index, descriptors, burst, environment, contexts, packet)) {
+      if (packet_count_ == 0) unfinished_at_ = tail;
+      break;
+    }
     if (packet.drop) {
       environment.counters.in.frames.add();
       environment.counters.in.bytes.add(packet.length);
@@ -163,6 +176,7 @@ bool Transmitter::gather(std::uint32_t start, const std::byte* descriptors, vswi
   packet.end = index;
   packet.contexts = contexts;
   if (!packet.drop) packet.drop = finish(gathered, descriptor, options, contexts, environment);
+  if (!packet.drop && !environment.link_up) packet.drop = DropReason::link_down;
   packet.length = gathered.length;
   if (packet.drop) return true;
 
@@ -170,6 +184,8 @@ bool Transmitter::gather(std::uint32_t start, const std::byte* descriptors, vswi
   packet.good = true;
   packet.segmented = options.segment;
   packet.length = view.length;
+  packet.segment_bytes = view.offload.gso_size;
+  packet.header_bytes = view.offload.header_length;
   packet.multicast = (std::to_integer<unsigned>(view.header[0]) & 1) != 0;
   packet.broadcast = std::all_of(view.header.begin(), view.header.begin() + 6,
                                  [](std::byte b) { return b == std::byte{0xFF}; });
@@ -234,7 +250,7 @@ Transmitter::Context Transmitter::Context::parse(const TxDescriptor& descriptor)
   return context;
 }
 
-void Transmitter::complete(const Packet& packet, std::byte* descriptors, std::uint32_t& causes) noexcept {
+void Transmitter::complete(const Packet& packet, std::byte* descriptors, Causes& causes) noexcept {
   contexts_ = packet.contexts;
   const std::uint32_t size = ring_size();
   if (packet.end >= size) return;  // the guest shortened the ring meanwhile
@@ -245,15 +261,30 @@ void Transmitter::complete(const Packet& packet, std::byte* descriptors, std::ui
       std::byte* const status =
           descriptors + std::size_t{head} * sizeof descriptor + offsetof(TxDescriptor, upper);
       *status = static_cast<std::byte>(descriptor.upper & 0xFF);
-      causes |= cause::kTxDescriptorWritten;
+      const bool delay = (descriptor.lower & tx_command::kDelay) != 0;
+      (delay ? causes.delayed : causes.now) |= cause::kTxDescriptorWritten;
     }
     head = head + 1 >= size ? 0 : head + 1;
   }
-  if (head == tail) causes |= cause::kTxQueueEmpty;
+  if (head == tail) causes.now |= cause::kTxQueueEmpty;
 }
 
-std::uint32_t Transmitter::release(std::size_t consumed, const Environment& environment) noexcept {
-  std::uint32_t causes = 0;
+void Transmitter::count(const Packet& packet, Statistics& statistics) noexcept {
+  const auto sent = [&](std::uint32_t length, std::uint32_t frames) {
+    statistics.transmitted(length, frames, packet.multicast, packet.broadcast);
+  };
+  if (packet.segmented) statistics.segmentation_context_used();
+  if (packet.segment_bytes == 0) return sent(packet.length, 1);
+  // The card's counters are those of the wire (13.7).
+  const std::uint32_t payload = packet.length - packet.header_bytes;
+  const std::uint32_t full = payload / packet.segment_bytes;
+  const std::uint32_t rest = payload % packet.segment_bytes;
+  if (full != 0) sent(std::uint32_t{packet.header_bytes} + packet.segment_bytes, full);
+  if (rest != 0) sent(packet.header_bytes + rest, 1);
+}
+
+Transmitter::Causes Transmitter::release(std::size_t consumed, const Environment& environment) noexcept {
+  Causes causes;
   std::byte* const descriptors = ring(environment.memory);
   std::size_t i = 0;
   if (descriptors != nullptr && head < ring_size()) {
@@ -262,8 +293,7 @@ std::uint32_t Transmitter::release(std::size_t consumed, const Environment& envi
       if (packet.good) {
         if (consumed == 0) break;
         --consumed;
-        environment.statistics.transmitted(packet.length, packet.multicast, packet.broadcast);
-        if (packet.segmented) environment.statistics.segmentation_context_used();
+        count(packet, environment.statistics);
       }
       complete(packet, descriptors, causes);
     }

@@ -31,18 +31,26 @@ class Transmitter {
   /// What the card needs to know besides the ring.
   struct Environment {
     const GuestMemory& memory;
+    bool link_up;             // otherwise packets are dropped
     bool vlan_insertion;      // CTRL.VME
     std::uint32_t vlan_type;  // VET
     vswitch::PortCounters& counters;
     Statistics& statistics;
   };
 
+  /// Interrupt causes of completed descriptors.
+  struct Causes {
+    std::uint32_t now = 0;
+    std::uint32_t delayed = 0;  // the driver said that they may wait (IDE, 3.3.3.1)
+  };
+
+  /// False too while all that is there is a packet without its end: the guest has to move the tail first.
   [[nodiscard]] bool has_work() const noexcept;
-  /// Appends complete packets to `burst`; packets that make no sense are dropped and counted. Returns
-  /// interrupt causes (descriptors of dropped packets may complete here).
-  [[nodiscard]] std::uint32_t pull(vswitch::Burst& burst, const Environment& environment) noexcept;
-  /// Completes the first `consumed` frames of the last pull. Returns interrupt causes.
-  [[nodiscard]] std::uint32_t release(std::size_t consumed, const Environment& environment) noexcept;
+  /// Appends complete packets to `burst`; packets that make no sense are dropped and counted. Descriptors of
+  /// dropped packets may complete here.
+  [[nodiscard]] Causes pull(vswitch::Burst& burst, const Environment& environment) noexcept;
+  /// Completes the first `consumed` frames of the last pull.
+  [[nodiscard]] Causes release(std::size_t consumed, const Environment& environment) noexcept;
 
  private:
   /// A context descriptor (3.3.6): where checksums go, and how to cut.
@@ -62,6 +70,7 @@ class Transmitter {
     std::optional<vswitch::DropReason> drop;
     bool segmented = false;
     std::uint32_t length = 0;
+    std::uint16_t segment_bytes = 0, header_bytes = 0;  // where it leaves as several frames
     bool multicast = false, broadcast = false;
   };
   /// What the first data descriptor says about the whole packet (3.3.7.2).
@@ -80,13 +89,16 @@ class Transmitter {
   [[nodiscard]] std::optional<vswitch::DropReason> finish(Gathered& gathered, const TxDescriptor& last,
                                                           const Options& options, const Contexts& contexts,
                                                           const Environment& environment) noexcept;
-  void complete(const Packet& packet, std::byte* ring, std::uint32_t& causes) noexcept;
+  void complete(const Packet& packet, std::byte* ring, Causes& causes) noexcept;
+  static void count(const Packet& packet, Statistics& statistics) noexcept;
+  [[nodiscard]] bool queued() const noexcept;
 
   Contexts contexts_;  // behind the last completed packet
   /// Bytes that a VLAN tag pushed out of a frame's header copy, one slot a frame of the burst.
   std::array<std::array<std::byte, 4>, vswitch::kBurstFrames> displaced_;
   std::array<Packet, 2 * vswitch::kBurstFrames> packets_;
   std::size_t packet_count_ = 0;
+  std::optional<std::uint32_t> unfinished_at_;  // the tail behind a packet without its end
 };
 
 }  // namespace patchbay::devices::net::e1000

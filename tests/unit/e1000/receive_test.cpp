@@ -181,6 +181,37 @@ TEST_F(ReceiveTest, ClaimsOnlyChecksumsThatWereVerified) {
             rx_status::kIgnoreChecksum);
 }
 
+TEST_F(ReceiveTest, TcpChecksumIsClaimedWithoutTheIpOneToo) {
+  start();
+  write(reg::kRxcsum, rxcsum::kTcpOffload);  // what Linux sets
+  Offload verified;
+  verified.flags = Offload::kDataValid;
+  ASSERT_TRUE(deliver(frame(60, kMac, 0x86DD), verified));
+  EXPECT_EQ(rx(0).status & (rx_status::kIpChecksum | rx_status::kTcpChecksum | rx_status::kIgnoreChecksum),
+            rx_status::kTcpChecksum);
+}
+
+TEST_F(ReceiveTest, UnfinishedFramesAreRefused) {
+  start();
+  Offload unfinished;
+  unfinished.flags = Offload::kNeedsChecksum;
+  ASSERT_TRUE(deliver(frame(60), unfinished));
+  EXPECT_EQ(out_dropped(DropReason::bad_offload), 1u);
+  EXPECT_EQ(rx(0).status, 0);
+}
+
+TEST_F(ReceiveTest, DelayTimerGathersFrames) {
+  start();
+  write(reg::kIms, cause::kRxTimer);
+  write(reg::kRdtr, 0xFFFF);  // 67 ms
+  ASSERT_TRUE(deliver(frame(60)));
+  EXPECT_FALSE(pin_.level);
+  EXPECT_NE(rx(0).status & rx_status::kDone, 0);
+  write(reg::kRdtr, 0);
+  ASSERT_TRUE(deliver(frame(60)));
+  EXPECT_TRUE(pin_.level);
+}
+
 TEST_F(ReceiveTest, NothingIsDeliveredWhileLinkOrReceiverIsDown) {
   start();
   card_->set_link(false);

@@ -134,5 +134,39 @@ TEST_F(RegistersTest, StatisticsClearWhenReadHighHalfLast) {
   EXPECT_EQ(read(0x4088), 0u);
 }
 
+/// The register test of Linux's `ethtool -t`.
+TEST_F(RegistersTest, KeepsTheBitsThatTheDriversSelfTestLooksFor) {
+  struct Case {
+    std::uint32_t offset, mask, write;
+  };
+  constexpr Case kCases[] = {{reg::kFcal, 0xFFFFFFFF, 0xFFFFFFFF},  {reg::kFcah, 0xFFFF, 0xFFFFFFFF},
+                             {reg::kFct, 0xFFFF, 0xFFFFFFFF},       {reg::kVet, 0xFFFF, 0xFFFFFFFF},
+                             {reg::kRdtr, 0xFFFF, 0xFFFFFFFF},      {reg::kRdbah, 0xFFFFFFFF, 0xFFFFFFFF},
+                             {reg::kRdlen, 0xFFF80, 0xFFFFF},       {reg::kRdh, 0xFFFF, 0xFFFF},
+                             {reg::kRdt, 0xFFFF, 0xFFFF},           {reg::kFcrth, 0xFFF8, 0xFFF8},
+                             {reg::kFcttv, 0xFFFF, 0xFFFF},         {reg::kTipg, 0x3FFFFFFF, 0x3FFFFFFF},
+                             {reg::kTdbah, 0xFFFFFFFF, 0xFFFFFFFF}, {reg::kTdlen, 0xFFF80, 0xFFFFF},
+                             {reg::kRdbal, 0xFFFFFFF0, 0xFFFFFFFF}, {reg::kTxcw, 0xC000FFFF, 0xFFFF},
+                             {reg::kTdbal, 0xFFFFFFF0, 0xFFFFFFFF}, {reg::kTidv, 0xFFFF, 0xFFFF},
+                             {reg::kRa + 4, 0x8003FFFF, 0xFFFFFFFF}};
+  for (const Case& c : kCases) {
+    for (const std::uint32_t pattern : {0x5A5A5A5Au, 0xA5A5A5A5u, 0u, 0xFFFFFFFFu}) {
+      write(c.offset, c.write & pattern);
+      EXPECT_EQ(read(c.offset), c.write & pattern & c.mask) << std::hex << c.offset;
+    }
+  }
+  const std::uint32_t before = read(reg::kStatus);
+  write(reg::kStatus, 0xFFFFF833);
+  EXPECT_EQ(read(reg::kStatus), before);
+  for (std::uint32_t bit = 0; bit < 10; ++bit) {  // its interrupt test
+    write(reg::kImc, 0xFFFFFFFF);
+    write(reg::kIms, 1u << bit);
+    write(reg::kIcs, 1u << bit);
+    EXPECT_TRUE(pin_.level) << bit;
+    EXPECT_EQ(read(reg::kIcr), 1u << bit);
+    EXPECT_FALSE(pin_.level) << bit;
+  }
+}
+
 }  // namespace
 }  // namespace patchbay::devices::net::e1000

@@ -1,3 +1,8 @@
+#include <poll.h>
+
+#include <chrono>
+#include <thread>
+
 #include "tests/unit/e1000/card.h"
 
 namespace patchbay::devices::net::e1000 {
@@ -231,13 +236,14 @@ TEST_F(TransmitTest, InsertsTheVlanTagOfTheLastDescriptor) {
 TEST_F(TransmitTest, SleepingWorkerIsWokenByTheTail) {
   start();
   EXPECT_FALSE(card_->arm());
-  std::uint64_t events = 0;
   place(kTxData, frame(100));
   queue(kTxData, 100 | kEopRsFcs);
   kick();
+  pollfd wake{card_->wake_fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&wake, 1, 0), 1);
   EXPECT_TRUE(card_->arm());
   card_->disarm();
-  (void)events;
+  EXPECT_EQ(::poll(&wake, 1, 0), 0);
   EXPECT_EQ(sent().size(), 1u);
 }
 
@@ -252,6 +258,109 @@ TEST_F(TransmitTest, RingWrapsAround) {
     EXPECT_EQ(sent().size(), 50u);
   }
   EXPECT_EQ(read(reg::kTdh), 500u % kRingEntries);
+}
+
+TEST_F(TransmitTest, AdjoiningDescriptorsBecomeOnePiece) {
+  start();
+  const auto data = frame(9000);
+  place(kTxData, data);
+  queue(kTxData, 4096 | tx_command::kInsertFcs);
+  queue(kTxData + 4096, 4096 | tx_command::kInsertFcs);
+  queue(kTxData + 8192, 804 | tx_command::kInsertFcs);
+  queue(kTxData + 8996, 4 | kEopRsFcs);
+  kick();
+  burst_->clear();
+  card_->pull(*burst_);
+  ASSERT_EQ(burst_->size(), 1u);
+  EXPECT_EQ((*burst_)[0].tail.size(), 1u);
+  EXPECT_EQ(bytes_of((*burst_)[0]), data);
+  card_->release(1);
+}
+
+TEST_F(TransmitTest, SegmentsCountAsFramesOfTheWire) {
+  start();
+  place(kTxData, tcp4(4000));
+  context(fields(14, 24, 33, 34, 50, 0), tx_command::kSegment | kContextTcp | kContextIpv4 | 4000,
+          (54u << 8) | (1448u << 16));
+  queue(kTxData, 4054 | kData | kEopRsFcs | tx_command::kSegment,
+        (kInsertIpChecksum | kInsertTcpChecksum) << 8);
+  kick();
+  ASSERT_EQ(sent().size(), 1u);
+  EXPECT_EQ(read(0x4080), 3u);                                // GPTC
+  EXPECT_EQ(read(0x4090), 2 * 1506u + 58 + 4000 - 2 * 1448);  // GOTCL
+  EXPECT_EQ(read(0x40F8), 1u);                                // TSCTC
+}
+
+TEST_F(TransmitTest, SumOverPartOfTheFrameIsTakenAtOnce) {
+  start();
+  const auto data = tcp4(100);
+  place(kTxData, data);
+  context(fields(14, 24, 33, 34, 50, 59), kContextTcp | kContextIpv4, 0);
+  queue(kTxData, 154 | kData | kEopRsFcs, kInsertTcpChecksum << 8);
+  kick();
+  const auto frames = sent();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(offloads_[0].flags, 0);
+  std::uint32_t sum = 0;
+  for (std::size_t i = 34; i < 60; i += 2)
+    sum +=
+        std::to_integer<std::uint32_t>(frames[0][i]) << 8 | std::to_integer<std::uint32_t>(frames[0][i + 1]);
+  // Over its own field the sum of what was there and of its complement is minus zero.
+  const auto before =
+      std::to_integer<std::uint32_t>(data[50]) << 8 | std::to_integer<std::uint32_t>(data[51]);
+  sum += before;
+  while (sum > 0xFFFF)
+    sum = (sum & 0xFFFF) + (sum >> 16);
+  EXPECT_EQ(sum, 0xFFFFu);
+}
+
+TEST_F(TransmitTest, LinkDownDropsWhatTheGuestSends) {
+  start();
+  place(kTxData, frame(100));
+  card_->set_link(false);
+  queue(kTxData, 100 | kEopRsFcs);
+  kick();
+  EXPECT_TRUE(sent().empty());
+  EXPECT_EQ(in_dropped(vswitch::DropReason::link_down), 1u);
+  EXPECT_EQ(tx(0).upper & kTxDone, kTxDone);
+}
+
+TEST_F(TransmitTest, PacketWithoutItsEndDoesNotKeepTheWorkerAwake) {
+  start();
+  place(kTxData, frame(200));
+  queue(kTxData, 100 | tx_command::kInsertFcs);
+  kick();
+  EXPECT_TRUE(sent().empty());
+  EXPECT_FALSE(card_->arm());
+  queue(kTxData + 100, 100 | kEopRsFcs);
+  kick();
+  EXPECT_TRUE(card_->arm());
+  card_->disarm();
+  EXPECT_EQ(sent().size(), 1u);
+}
+
+TEST_F(TransmitTest, CompletionsThatMayWaitAreHeldBackAndComeTogether) {
+  start();
+  place(kTxData, frame(100));
+  write(reg::kIms, cause::kTxDescriptorWritten | cause::kRxTimer);
+  write(reg::kTidv, 0xFFFF);  // 67 ms
+  queue(kTxData, 100 | kEopRsFcs | tx_command::kDelay);
+  kick();
+  ASSERT_EQ(sent().size(), 1u);
+  EXPECT_FALSE(pin_.level);
+  EXPECT_EQ(tx(0).upper & kTxDone, kTxDone);
+  EXPECT_TRUE(deliver(frame(100)));  // an interrupt that may not wait takes it along
+  EXPECT_TRUE(pin_.level);
+  const std::uint32_t causes = read(reg::kIcr);
+  EXPECT_NE(causes & cause::kTxDescriptorWritten, 0u);
+  EXPECT_NE(causes & cause::kRxTimer, 0u);
+  write(reg::kTadv, 1);  // 1 us in all
+  queue(kTxData, 100 | kEopRsFcs | tx_command::kDelay);
+  kick();
+  ASSERT_EQ(sent().size(), 1u);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  (void)sent();
+  EXPECT_TRUE(pin_.level);
 }
 
 }  // namespace
