@@ -55,6 +55,7 @@ class Stopwatch final : public VcpuOwner {
   void memory_read(std::uint64_t, std::span<std::byte>) noexcept override {}
   void memory_write(std::uint64_t, std::span<const std::byte>) noexcept override {}
   void guest_shutdown() noexcept override {}
+  void guest_reset() noexcept override {}
   void vcpu_failed(std::string text) noexcept override {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(text);

@@ -16,6 +16,7 @@ namespace {
 // offset 8.
 constexpr unsigned long kGetSupportedCpuid = _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x05, 8);
 constexpr unsigned long kSetCpuid2 = _IOC(_IOC_WRITE, KVMIO, 0x90, 8);
+constexpr unsigned long kSetMsrs = _IOC(_IOC_WRITE, KVMIO, 0x89, 8);
 constexpr unsigned long kSetGsiRouting = _IOC(_IOC_WRITE, KVMIO, 0x6a, 8);
 constexpr unsigned long kSetSignalMask = _IOC(_IOC_WRITE, KVMIO, 0x8b, 4);  // this header is four bytes
 
@@ -132,6 +133,23 @@ void KvmVm::create_irqchip() {
   ioctl_or_throw(KVM_CREATE_IRQCHIP, nullptr, "create the interrupt controllers");
 }
 
+void KvmVm::create_interval_timer() {
+  kvm_pit_config config{};
+  config.flags = KVM_PIT_SPEAKER_DUMMY;
+  ioctl_or_throw(KVM_CREATE_PIT2, &config, "create the interval timer");
+}
+
+std::uint64_t KvmVm::clock() const noexcept {
+  kvm_clock_data data{};
+  return ::ioctl(fd_.get(), KVM_GET_CLOCK, &data) == 0 ? data.clock : 0;
+}
+
+void KvmVm::set_clock(std::uint64_t nanoseconds) noexcept {
+  kvm_clock_data data{};
+  data.clock = nanoseconds;
+  ::ioctl(fd_.get(), KVM_SET_CLOCK, &data);
+}
+
 KvmVcpu KvmVm::create_vcpu(unsigned id) {
   const int fd = ::ioctl(fd_.get(), KVM_CREATE_VCPU, static_cast<unsigned long>(id));
   if (fd < 0) throw_errno("create virtual processor " + std::to_string(id));
@@ -206,6 +224,24 @@ kvm_sregs KvmVcpu::sregs() const {
 
 void KvmVcpu::set_sregs(const kvm_sregs& sregs) {
   if (::ioctl(fd_.get(), KVM_SET_SREGS, &sregs) != 0) throw_errno("set the system registers");
+}
+
+void KvmVcpu::set_msrs(std::span<const std::pair<std::uint32_t, std::uint64_t>> values) {
+  std::vector<kvm_msr_entry> entries;
+  for (const auto& [index, value] : values)
+    entries.push_back({index, 0, value});
+  std::vector<std::byte> buffer = with_header(std::span<const kvm_msr_entry>(entries));
+  const int set = ::ioctl(fd_.get(), kSetMsrs, buffer.data());  // the number of those that were taken
+  if (set < 0) throw_errno("set model-specific registers");
+  if (static_cast<std::size_t>(set) != entries.size()) {
+    throw std::system_error(EINVAL, std::generic_category(),
+                            "KVM: cannot set model-specific register number " +
+                                std::to_string(entries[static_cast<std::size_t>(set)].index));
+  }
+}
+
+void KvmVcpu::note_paused() noexcept {
+  ::ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0UL);
 }
 
 void KvmVcpu::set_signal_mask(std::uint64_t blocked) {

@@ -13,6 +13,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "devices/bus.h"
@@ -45,6 +46,10 @@ class KvmVcpu {
   void set_regs(const kvm_regs& regs);
   [[nodiscard]] kvm_sregs sregs() const;
   void set_sregs(const kvm_sregs& sregs);
+  /// Model-specific registers, by index. Throws std::system_error at the first that the kernel does not take.
+  void set_msrs(std::span<const std::pair<std::uint32_t, std::uint64_t>> values);
+  /// Tells a guest with kvmclock that it was stopped, so that its watchdogs do not bark. Nothing happens without one.
+  void note_paused() noexcept;
   /// Signals blocked while the guest runs, as a kernel signal set (bit n-1 for signal n).
   void set_signal_mask(std::uint64_t blocked);
   [[nodiscard]] std::uint32_t tsc_khz() const;
@@ -70,7 +75,12 @@ class KvmVm {
   void set_reserved_pages(std::uint64_t identity_map, std::uint64_t tss);
   /// PIC, I/O APIC and local APICs in the kernel. Before create_vcpu().
   void create_irqchip();
+  /// The interval timer (8254) and port 0x61 in the kernel. After create_irqchip().
+  void create_interval_timer();
   [[nodiscard]] KvmVcpu create_vcpu(unsigned id);
+  /// kvmclock, in nanoseconds; 0 where there is none.
+  [[nodiscard]] std::uint64_t clock() const noexcept;
+  void set_clock(std::uint64_t nanoseconds) noexcept;
 
   /// Guest writes of any width to `address` signal `event_fd`. 0 or the errno value.
   [[nodiscard]] int assign_ioeventfd(std::uint64_t address, int event_fd) noexcept;

@@ -21,6 +21,9 @@ inline constexpr std::uint64_t kHighMemoryStart = 1 * kMiB;
 /// bit per port, all clear (allowed), and the terminating byte. See set_pvh_state().
 inline constexpr std::uint64_t kTaskState = kLowMemoryEnd;
 inline constexpr std::uint64_t kTaskStateBytes = 104 + 65536 / 8 + 1;
+/// ACPI tables, where firmware has them too; the memory map calls this part reserved. The RSDP is at the start.
+inline constexpr std::uint64_t kAcpiStart = 0xE'0000;
+inline constexpr std::uint64_t kAcpiBytes = 64 * kKiB;
 /// RAM beyond this address continues at 4 GiB: the hole is for devices.
 inline constexpr std::uint64_t kHoleStart = 3 * kGiB;
 inline constexpr std::uint64_t kHoleEnd = 4 * kGiB;
@@ -36,10 +39,16 @@ inline constexpr std::uint64_t kTssPages = 0xFFFB'D000;
 
 // --- ports
 // -------------------------------------------------------------------------------------------------------
+inline constexpr std::uint16_t kKeyboardCommandPort = 0x64;
+inline constexpr std::uint16_t kCmosPort = 0x70;
 inline constexpr std::uint16_t kSerialPort = 0x3F8;
 inline constexpr std::uint16_t kWaitPort = 0x600;
 inline constexpr std::uint16_t kExitPort = 0x608;
+inline constexpr std::uint16_t kPowerPort = 0x620;
 inline constexpr std::uint16_t kPciConfigPort = 0xCF8;
+/// Within the configuration ports: a byte with bit 2 set resets the machine, as on every chipset of Intel's.
+inline constexpr std::uint16_t kResetControlPort = 0xCF9;
+inline constexpr std::uint8_t kResetControlValue = 0x06;
 /// I/O BARs.
 inline constexpr std::uint16_t kPciPortsStart = 0xC000;
 inline constexpr std::uint32_t kPciPortsBytes = 0x3F00;
@@ -47,6 +56,8 @@ inline constexpr std::uint32_t kPciPortsBytes = 0x3F00;
 // --- interrupts, where the machine has controllers
 // -----------------------------------------------------------------
 inline constexpr std::uint32_t kSerialGsi = 4;
+inline constexpr std::uint32_t kCmosGsi = 8;
+inline constexpr std::uint32_t kPowerGsi = 9;  // the SCI of ACPI
 /// INTA# of PCI device n is kPciFirstGsi + n % kPciGsis.
 inline constexpr std::uint32_t kPciFirstGsi = 16;
 inline constexpr std::uint32_t kPciGsis = 8;

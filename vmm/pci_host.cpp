@@ -63,7 +63,7 @@ class PciHost::Ecam final : public MmioDevice {
   const PciHost& host_;
 };
 
-/// CF8 holds an address (bit 31 enable, bus 23:16, device 15:11, function 10:8, register 7:2), CFC is the
+/// CF9 alone is the reset control register. CF8 holds an address (bit 31 enable, bus 23:16, device 15:11, function 10:8, register 7:2), CFC is the
 /// window.
 class PciHost::ConfigPorts final : public PortDevice {
  public:
@@ -83,11 +83,15 @@ class PciHost::ConfigPorts final : public PortDevice {
       std::uint32_t address;
       std::memcpy(&address, data.data(), sizeof address);
       address_.store(address & 0x80FF'FFFC, std::memory_order_relaxed);
+    } else if (offset == kResetControlPort - kPciConfigPort && data.size() == 1) {
+      constexpr std::byte kResetCpu{0x04};
+      if ((data[0] & kResetCpu) != std::byte{0} && reset_control_) reset_control_();
     } else if (offset >= 4 && enabled()) {
       host_.config_write(target(offset), data);
     }
   }
   void reset() noexcept { address_.store(0, std::memory_order_relaxed); }
+  void on_reset_control(std::function<void()> reset) { reset_control_ = std::move(reset); }
 
  private:
   [[nodiscard]] bool enabled() const noexcept {
@@ -101,6 +105,7 @@ class PciHost::ConfigPorts final : public PortDevice {
 
   const PciHost& host_;
   std::atomic<std::uint32_t> address_{0};
+  std::function<void()> reset_control_;
 };
 
 class PciHost::MemoryWindow final : public MmioDevice {
@@ -175,6 +180,10 @@ void PciHost::add_to(AddressSpace& space) {
   space.add_memory(kPciWindowStart, kPciWindowBytes, *memory_window_, "PCI memory window");
   space.add_ports(kPciConfigPort, 8, *config_ports_, "PCI configuration ports");
   space.add_ports(kPciPortsStart, kPciPortsBytes, *port_window_, "PCI port window");
+}
+
+void PciHost::on_reset_control(std::function<void()> reset) {
+  config_ports_->on_reset_control(std::move(reset));
 }
 
 void PciHost::attach(std::span<const devices::pci::Attachment> attachments) {

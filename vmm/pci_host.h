@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -31,6 +32,8 @@ class PciHost {
 
   /// Claims the ECAM window, the BAR windows and CF8/CFC.
   void add_to(AddressSpace& space);
+  /// What a reset through port CF9 does; on the vCPU thread. Without it such writes are ignored.
+  void on_reset_control(std::function<void()> reset);
   /// Plugs every function in; `attachments[i]` is for functions()[i].
   void attach(std::span<const devices::pci::Attachment> attachments);
   /// Gives every BAR an address within the windows and enables decoding; bus mastering is the driver's to

@@ -172,8 +172,10 @@ bool Vcpu::handle_exit() {
       count(ExitKind::other);
       if (run.system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN) {
         owner_.guest_shutdown();
+      } else if (run.system_event.type == KVM_SYSTEM_EVENT_RESET) {
+        owner_.guest_reset();
       } else {
-        fail("the guest reported a crash or asked for a reset (system event " +
+        fail("the guest reported a crash (system event " +
              std::to_string(run.system_event.type) + ")");
       }
       return true;

@@ -37,6 +37,8 @@ class VcpuOwner {
   virtual void memory_write(std::uint64_t address, std::span<const std::byte> data) noexcept = 0;
   /// The guest asked to be switched off by a means of the processor (KVM_EXIT_SYSTEM_EVENT).
   virtual void guest_shutdown() noexcept = 0;
+  /// The same for a reset.
+  virtual void guest_reset() noexcept = 0;
   /// The vCPU cannot go on; `text` says why and holds its registers.
   virtual void vcpu_failed(std::string text) noexcept = 0;
   /// The vCPU's thread is about to end, for whatever reason.

@@ -7,18 +7,33 @@
 #include <cstring>
 #include <functional>
 
+#include <x86intrin.h>
+
+#include "vmm/acpi/tables.h"
 #include "vmm/address_space.h"
 #include "vmm/cpuid.h"
 #include "vmm/doorbells.h"
 #include "vmm/interrupts.h"
 #include "vmm/memory_map.h"
 #include "vmm/pci_host.h"
+#include "vmm/platform/acpi_power.h"
+#include "vmm/platform/cmos_clock.h"
 #include "vmm/platform/exit_port.h"
+#include "vmm/platform/keyboard_controller.h"
 #include "vmm/platform/serial_16550.h"
 #include "vmm/platform/wait_device.h"
 #include "vmm/platform/wake_only_msi.h"
 
 namespace patchbay::vmm {
+namespace {
+
+/// What firmware sets up in every processor before an operating system starts (Intel SDM volume 4).
+constexpr std::pair<std::uint32_t, std::uint64_t> kFirmwareMsrs[] = {
+    {0x1A0, 0x1801},  // IA32_MISC_ENABLE: fast strings; no branch trace, no PEBS
+    {0x2FF, 0x806},   // IA32_MTRR_DEF_TYPE: on, memory is cached where page attributes say nothing else
+};
+
+}  // namespace
 
 const char* to_string(VmState state) noexcept {
   switch (state) {
@@ -35,9 +50,15 @@ const char* to_string(VmState state) noexcept {
 }
 
 struct VirtualMachine::Board {
-  Board(const VmConfig& config, const devices::GuestMemory& memory,
-        std::function<void(std::uint32_t)> on_exit)
-      : exit(std::move(on_exit)), pci(config.functions) {
+  /// What a guest can do to its machine; on vCPU threads.
+  struct Requests {
+    std::function<void(std::uint32_t)> exit;
+    std::function<void()> off;
+    std::function<void()> reset;
+  };
+
+  Board(const VmConfig& config, const devices::GuestMemory& memory, const Requests& requests)
+      : exit(requests.exit), pci(config.functions) {
     Serial16550::Host host;
     host.output = config.console_output;
     if (config.interrupts == Interrupts::wake_only) {
@@ -49,12 +70,26 @@ struct VirtualMachine::Board {
       router = std::make_unique<InterruptRouter>();
       serial_pin = std::make_unique<LinePin>(*router, kSerialGsi);
       host.pin = serial_pin.get();
+      add_pc_devices(requests);
     }
     serial = std::make_unique<Serial16550>(std::move(host));
     space.add_ports(kSerialPort, Serial16550::kPorts, *serial, "serial port");
     space.add_ports(kExitPort, ExitPort::kPorts, exit, "exit port");
     pci.add_to(space);
     attach_functions(memory);
+  }
+
+  /// What operating systems expect on a PC besides the interrupt controllers and timers that KVM has.
+  void add_pc_devices(const Requests& requests) {
+    power_pin = std::make_unique<LinePin>(*router, kPowerGsi);
+    power = std::make_unique<AcpiPower>(*power_pin, requests.off);
+    space.add_ports(kPowerPort, AcpiPower::kPorts, *power, "ACPI power management");
+    clock_pin = std::make_unique<LinePin>(*router, kCmosGsi);
+    clock = std::make_unique<CmosClock>(*clock_pin);
+    space.add_ports(kCmosPort, CmosClock::kPorts, *clock, "CMOS clock");
+    keyboard = std::make_unique<KeyboardController>(requests.reset);
+    space.add_ports(kKeyboardCommandPort, KeyboardController::kPorts, *keyboard, "keyboard controller");
+    pci.on_reset_control(requests.reset);
   }
 
   void attach_functions(const devices::GuestMemory& memory) {
@@ -77,7 +112,12 @@ struct VirtualMachine::Board {
   KvmDoorbells doorbells;
   std::unique_ptr<WaitDevice> wait;         // wake_only
   std::unique_ptr<WakeOnlyMsi> wake_msi;    // wake_only
-  std::unique_ptr<InterruptRouter> router;  // irqchip, like the next three
+  std::unique_ptr<InterruptRouter> router;  // irqchip, like everything up to `pins`
+  std::unique_ptr<LinePin> power_pin;
+  std::unique_ptr<AcpiPower> power;
+  std::unique_ptr<LinePin> clock_pin;
+  std::unique_ptr<CmosClock> clock;
+  std::unique_ptr<KeyboardController> keyboard;
   std::unique_ptr<LinePin> serial_pin;
   std::vector<std::unique_ptr<IrqfdMsi>> msi;
   std::vector<std::unique_ptr<LinePin>> pins;
@@ -89,6 +129,9 @@ struct VirtualMachine::Board {
 struct VirtualMachine::Powered {
   explicit Powered(KvmVm machine) : vm(std::move(machine)) {}
   KvmVm vm;
+  std::int64_t tsc_offset = 0;   // guest minus host
+  std::uint64_t paused_tsc = 0;  // both clocks when the machine was paused
+  std::uint64_t paused_clock = 0;
   std::vector<std::unique_ptr<Vcpu>> vcpus;  // gone before the machine
 };
 
@@ -97,9 +140,18 @@ VirtualMachine::VirtualMachine(const KvmSystem& kvm, VmConfig config)
       config_(checked(std::move(config))),
       ram_(config_.memory_bytes, config_.huge_pages),
       board_(std::make_unique<Board>(
-          config_, ram_.view(), [this](std::uint32_t status) { end(Ending::guest_exit, status, {}); })) {}
+          config_, ram_.view(),
+          Board::Requests{[this](std::uint32_t status) { end(Ending::guest_exit, status, {}); },
+                          [this] { end(Ending::guest_off, 0, {}); }, [this] { end(Ending::guest_reset, 0, {}); }})) {
+}
 
 VirtualMachine::~VirtualMachine() {
+  {
+    const std::lock_guard lock(keeper_mutex_);
+    keeper_stopping_ = true;
+  }
+  keeper_wake_.notify_all();
+  if (keeper_.joinable()) keeper_.join();  // nobody starts another one now
   const std::lock_guard control(control_mutex_);
   stop(Ending::destroyed);
 }
@@ -112,7 +164,7 @@ VmConfig VirtualMachine::checked(VmConfig config) {
     reject(std::to_string(config.vcpus) +
            " vCPUs without an interrupt controller; give it one vCPU or interrupts: irqchip");
   }
-  if (config.vcpus > 255) reject(std::to_string(config.vcpus) + " vCPUs; the most is 255");
+  if (config.vcpus > 254) reject(std::to_string(config.vcpus) + " vCPUs; the most is 254");
   return config;
 }
 
@@ -136,7 +188,8 @@ void VirtualMachine::power_on() {
 void VirtualMachine::power_off() {
   const std::lock_guard control(control_mutex_);
   stop(Ending::power_off);
-  if (state() == VmState::crashed) set_status({VmState::off, std::nullopt, {}});
+  // A crashed machine, or one that its guest was about to start anew, has not said so itself.
+  if (state() != VmState::off) set_status({VmState::off, std::nullopt, {}});
 }
 
 void VirtualMachine::reset() {
@@ -147,18 +200,22 @@ void VirtualMachine::reset() {
 
 void VirtualMachine::pause() {
   const std::lock_guard control(control_mutex_);
-  if (const VmState now = state(); now != VmState::running) {
-    throw VmError(described() + " is " + to_string(now) + "; only a running machine can be paused");
-  }
-  for (const auto& vcpu : powered_->vcpus)
-    vcpu->request_pause();
-  if (board_->wait) board_->wait->interrupt();
-  for (const auto& vcpu : powered_->vcpus)
-    vcpu->wait_until_paused();
+  do {
+    if (const VmState now = state(); now != VmState::running) {
+      throw VmError(described() + " is " + to_string(now) + "; only a running machine can be paused");
+    }
+    for (const auto& vcpu : powered_->vcpus)
+      vcpu->request_pause();
+    if (board_->wait) board_->wait->interrupt();
+    for (const auto& vcpu : powered_->vcpus)
+      vcpu->wait_until_paused();
+  } while (finish_guest_reset());  // it is the new start that has to be paused
   {
     const std::lock_guard lock(status_mutex_);
     if (ending_ != Ending::none) return;  // the guest ended just now, which is reported on its own
   }
+  powered_->paused_tsc = __rdtsc();
+  powered_->paused_clock = powered_->vm.clock();
   set_status({VmState::paused, std::nullopt, {}});
 }
 
@@ -167,14 +224,25 @@ void VirtualMachine::resume() {
   if (const VmState now = state(); now != VmState::paused) {
     throw VmError(described() + " is " + to_string(now) + "; only a paused machine can be resumed");
   }
+  if (config_.interrupts == Interrupts::irqchip) {
+    // The guest's clocks go on where they stopped. (The wait device's deadlines are in the host's time instead.)
+    powered_->tsc_offset -= static_cast<std::int64_t>(__rdtsc() - powered_->paused_tsc);
+    for (const auto& vcpu : powered_->vcpus)
+      (void)vcpu->kvm().set_tsc_offset(powered_->tsc_offset);
+    if (powered_->paused_clock != 0) powered_->vm.set_clock(powered_->paused_clock);
+    for (const auto& vcpu : powered_->vcpus)
+      vcpu->kvm().note_paused();
+  }
   set_status({VmState::running, std::nullopt, {}});
   for (const auto& vcpu : powered_->vcpus)
     vcpu->resume();
 }
 
-bool VirtualMachine::press_power_button() noexcept {
-  if (board_->wait == nullptr) return false;
-  board_->wait->signal(Wake::power_button);
+bool VirtualMachine::press_power_button() {
+  const VmState now = state();
+  if (now != VmState::running && now != VmState::paused) return false;
+  if (board_->wait != nullptr) board_->wait->signal(Wake::power_button);
+  if (board_->power != nullptr) board_->power->press_button();
   return true;
 }
 
@@ -196,6 +264,7 @@ void VirtualMachine::boot() {
     powered->vm.set_memory(kSlotEcam, KVM_MEM_READONLY, kEcamStart, board_->pci.ecam_view());
     if (config_.interrupts == Interrupts::irqchip) {
       powered->vm.create_irqchip();
+      powered->vm.create_interval_timer();
       board_->router->connect(&powered->vm);
     }
     board_->doorbells.connect(&powered->vm);
@@ -204,8 +273,10 @@ void VirtualMachine::boot() {
 
     ram_.prefault(config_.prefault_bytes);
     const std::uint32_t tsc_khz = powered->vcpus.front()->kvm().tsc_khz();
+    const bool pc = config_.interrupts == Interrupts::irqchip;
+    const std::uint64_t root_pointer = pc ? place_acpi_tables({config_.vcpus}, ram_.view()) : 0;
     const PvhEntry entry =
-        load_pvh(*config_.kernel, ram_.view(), full_command_line(tsc_khz), config_.modules);
+        load_pvh(*config_.kernel, ram_.view(), full_command_line(tsc_khz), config_.modules, root_pointer);
     set_pvh_state(powered->vcpus.front()->kvm(), entry);
     if (board_->wait) board_->wait->set_tsc_khz(tsc_khz);
   } catch (...) {
@@ -238,6 +309,7 @@ void VirtualMachine::create_vcpus(Powered& powered) {
     if (!vcpu->kvm().set_tsc_offset(0) && !irqchip) {
       throw VmError(described() + ": this kernel cannot set the guest's TSC; use Linux 5.16 or later");
     }
+    if (irqchip) vcpu->kvm().set_msrs(kFirmwareMsrs);
     powered.vcpus.push_back(std::move(vcpu));
   }
 }
@@ -287,6 +359,8 @@ void VirtualMachine::end(Ending ending, std::uint32_t exit_status, std::string f
 void VirtualMachine::reset_board() noexcept {
   board_->pci.reset();
   board_->serial->reset();
+  if (board_->power) board_->power->reset();
+  if (board_->clock) board_->clock->reset();
   if (board_->wait) board_->wait->reset();
   board_->doorbells.connect(nullptr);
   if (board_->router) board_->router->connect(nullptr);
@@ -309,11 +383,60 @@ void VirtualMachine::vcpu_ended() noexcept {
   }
   // A machine that is reset runs on, to the outside; one that is destroyed has nobody left to tell.
   if (ending == Ending::reset || ending == Ending::destroyed) return;
+  if (ending == Ending::guest_reset && config_.on_guest_reset == OnGuestReset::restart) return request_restart();
   set_status(std::move(status));
 }
 
+// --- a reset by the guest: its vCPU threads cannot take themselves down, so another thread starts the machine anew
+// -------------------------------------------------------------------------------------------------------------------
+
+void VirtualMachine::request_restart() noexcept {
+  try {
+    const std::lock_guard lock(keeper_mutex_);
+    if (keeper_stopping_) return;
+    restart_wanted_ = true;
+    if (!keeper_.joinable()) keeper_ = std::thread([this] { keep_running(); });
+  } catch (const std::system_error& error) {
+    set_status({VmState::crashed, std::nullopt, std::string("no thread to start the machine anew: ") + error.what()});
+  }
+  keeper_wake_.notify_all();
+}
+
+void VirtualMachine::keep_running() {
+  for (;;) {
+    {
+      std::unique_lock lock(keeper_mutex_);
+      keeper_wake_.wait(lock, [this] { return restart_wanted_ || keeper_stopping_; });
+      if (keeper_stopping_) return;
+      restart_wanted_ = false;
+    }
+    const std::lock_guard control(control_mutex_);
+    try {
+      finish_guest_reset();
+    } catch (const std::exception& error) {
+      set_status({VmState::crashed, std::nullopt, std::string("start after a reset by the guest: ") + error.what()});
+    }
+  }
+}
+
+bool VirtualMachine::finish_guest_reset() {
+  {
+    const std::lock_guard lock(status_mutex_);
+    const bool wanted = powered_ != nullptr && ending_ == Ending::guest_reset &&
+                        config_.on_guest_reset == OnGuestReset::restart;
+    if (!wanted) return false;
+  }
+  stop(Ending::reset);
+  guest_resets_.fetch_add(1, std::memory_order_relaxed);
+  boot();
+  return true;
+}
+
 void VirtualMachine::guest_shutdown() noexcept {
-  end(Ending::guest_exit, 0, {});
+  end(Ending::guest_off, 0, {});
+}
+void VirtualMachine::guest_reset() noexcept {
+  end(Ending::guest_reset, 0, {});
 }
 void VirtualMachine::vcpu_failed(std::string text) noexcept {
   end(Ending::crash, 0, std::move(text));
@@ -365,6 +488,7 @@ void VirtualMachine::set_status(VmStatus status) {
 
 VmStatistics VirtualMachine::statistics() const {
   VmStatistics statistics;
+  statistics.guest_resets = guest_resets_.load(std::memory_order_relaxed);
   statistics.unclaimed_accesses = unclaimed_accesses_.load(std::memory_order_relaxed);
   const std::lock_guard lock(status_mutex_);
   if (powered_ == nullptr) {

@@ -3,10 +3,12 @@
 //
 // Threads: control functions (power_on ... resume, destructor) from any thread, one at a time (a mutex sees
 // to it), but never from a callback of VmConfig or a device. Everything else from any thread. While off, a
-// machine has neither threads nor kernel objects of KVM, and its memory is given back.
+// machine has neither threads nor kernel objects of KVM, and its memory is given back. (A machine whose guest has reset
+// itself keeps the thread that started it anew.)
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -16,6 +18,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "devices/pci/function.h"
@@ -41,6 +44,12 @@ enum class Interrupts {
   irqchip,    ///< PIC, I/O APIC, local APICs in the kernel
 };
 
+/// What follows when the guest resets the machine (port CF9, keyboard controller).
+enum class OnGuestReset {
+  restart,    ///< it starts anew, as a PC does; the state stays `running`
+  power_off,  ///< it is off
+};
+
 struct VmStatus {
   VmState state = VmState::off;
   std::optional<std::uint32_t> exit_status;  ///< if the guest switched itself off through the exit port
@@ -59,18 +68,20 @@ struct VmConfig {
   std::string command_line;
   std::vector<BootModule> modules;  ///< for Linux: one, the initrd
   Interrupts interrupts = Interrupts::irqchip;
+  OnGuestReset on_guest_reset = OnGuestReset::restart;
   /// Device i + 1 on bus 0, in this order. The machine keeps them attached until it is destroyed; whoever
   /// else uses them (a switch) must have let go by then.
   std::vector<std::shared_ptr<devices::pci::Function>> functions;
   /// Serial output; on a vCPU thread, must be quick.
   std::function<void(std::span<const std::byte>)> console_output;
-  /// After every change of state; on a vCPU thread or the one in a control function. Must not call control
-  /// functions.
+  /// After every change of state; on a vCPU thread, the one in a control function, or the one that starts the machine
+  /// anew after a reset by the guest. Must not call control functions.
   std::function<void(const VmStatus&)> on_state_change;
 };
 
 struct VmStatistics {
   ExitCounts exits{};                    ///< since the last power-on, all vCPUs
+  std::uint64_t guest_resets = 0;        ///< since the machine was made
   std::uint64_t unclaimed_accesses = 0;  ///< ports and addresses where nothing answers
 };
 
@@ -88,13 +99,14 @@ class VirtualMachine final : private VcpuOwner {
   void power_off();
   /// The guest starts anew, from any state.
   void reset();
-  /// From running. When it returns the guest executes nothing any more; devices go on.
+  /// From running. When it returns the guest executes nothing any more; devices go on. With Interrupts::irqchip the
+  /// guest's clocks (kvmclock, TSC) stand still until resume().
   void pause();
   /// From paused.
   void resume();
-  /// Tells the guest that its user wants it off. False if this machine has no power button
-  /// (Interrupts::irqchip).
-  bool press_power_button() noexcept;
+  /// Tells the guest that its user wants it off: the ACPI power button, or with Interrupts::wake_only that bit of the
+  /// wait device. Whether it obeys is up to the guest. False while the machine is off.
+  bool press_power_button();
 
   /// Bytes for the guest's serial port; returns how many were taken.
   std::size_t console_input(std::span<const std::byte> data);
@@ -109,7 +121,7 @@ class VirtualMachine final : private VcpuOwner {
   struct Board;    // everything that outlives a power cycle: address space, platform devices, PCI
   struct Powered;  // what exists while switched on: the KVM machine and its vCPUs
 
-  enum class Ending { none, power_off, reset, destroyed, guest_exit, crash };
+  enum class Ending { none, power_off, reset, destroyed, guest_exit, guest_off, guest_reset, crash };
 
   [[nodiscard]] static VmConfig checked(VmConfig config);
   void boot();
@@ -121,6 +133,10 @@ class VirtualMachine final : private VcpuOwner {
   /// First cause wins; all vCPUs are told to end.
   void end(Ending ending, std::uint32_t exit_status, std::string failure) noexcept;
   void reset_board() noexcept;
+  /// Starts the machine anew if its guest has reset it; false if there was nothing to do.
+  bool finish_guest_reset();
+  void request_restart() noexcept;
+  void keep_running();  // the thread that does it
   void set_status(VmStatus status);
   [[nodiscard]] std::string described() const;
 
@@ -130,6 +146,7 @@ class VirtualMachine final : private VcpuOwner {
   void memory_read(std::uint64_t address, std::span<std::byte> data) noexcept override;
   void memory_write(std::uint64_t address, std::span<const std::byte> data) noexcept override;
   void guest_shutdown() noexcept override;
+  void guest_reset() noexcept override;
   void vcpu_failed(std::string text) noexcept override;
   void vcpu_ended() noexcept override;
 
@@ -141,6 +158,13 @@ class VirtualMachine final : private VcpuOwner {
   std::mutex control_mutex_;  // one control function at a time
   std::atomic<unsigned> live_vcpus_{0};
   std::atomic<std::uint64_t> unclaimed_accesses_{0};
+  std::atomic<std::uint64_t> guest_resets_{0};
+
+  std::mutex keeper_mutex_;  // the next four
+  std::condition_variable keeper_wake_;
+  bool restart_wanted_ = false;
+  bool keeper_stopping_ = false;
+  std::thread keeper_;
 
   mutable std::mutex status_mutex_;  // everything below
   std::unique_ptr<Powered> powered_;
