@@ -119,8 +119,11 @@ ElfImage ElfImage::parse(FileContents contents, const std::string& name) {
 
   if (ident[EI_CLASS] == ELFCLASS64) {
     read_program_headers<Elf64_Ehdr, Elf64_Phdr>(reader, image.segments_, image.pvh_entry_);
+    image.entry_ = reader.at<Elf64_Ehdr>(0, "the ELF header").e_entry;
+    image.is_64bit_ = true;
   } else if (ident[EI_CLASS] == ELFCLASS32) {
     read_program_headers<Elf32_Ehdr, Elf32_Phdr>(reader, image.segments_, image.pvh_entry_);
+    image.entry_ = reader.at<Elf32_Ehdr>(0, "the ELF header").e_entry;
   } else {
     reader.fail("an ELF file of unknown class");
   }

@@ -31,6 +31,9 @@ class ElfImage {
   [[nodiscard]] std::span<const Segment> segments() const noexcept { return segments_; }
   /// Entry point in 32-bit protected mode (XEN_ELFNOTE_PHYS32_ENTRY), or none if there is no such note.
   [[nodiscard]] std::optional<std::uint32_t> pvh_entry() const noexcept { return pvh_entry_; }
+  /// The ELF header's entry point, and whether it is one in 64-bit mode.
+  [[nodiscard]] std::uint64_t entry() const noexcept { return entry_; }
+  [[nodiscard]] bool is_64bit() const noexcept { return is_64bit_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
@@ -40,6 +43,8 @@ class ElfImage {
   FileContents contents_;  // copies and moves keep the buffer, so segments stay valid
   std::vector<Segment> segments_;
   std::optional<std::uint32_t> pvh_entry_;
+  std::uint64_t entry_ = 0;
+  bool is_64bit_ = false;
 };
 
 }  // namespace patchbay::vmm

@@ -42,85 +42,6 @@ static_assert(sizeof(MemoryMapEntry) == 24);
 constexpr std::uint32_t kTypeRam = 1;       // XEN_HVM_MEMMAP_TYPE_RAM
 constexpr std::uint32_t kTypeReserved = 2;  // XEN_HVM_MEMMAP_TYPE_RESERVED
 
-/// Hands out guest memory from a range upwards and copies into it.
-class BootInfoArea {
- public:
-  explicit BootInfoArea(const devices::GuestMemory& memory) : memory_(memory) {}
-
-  std::uint64_t place(std::span<const std::byte> data) {
-    const std::uint64_t address = next_;
-    if (data.size() > kLowMemoryEnd - address) {
-      throw ImageError("the command line and the list of modules do not fit in the guest's first 636 KiB");
-    }
-    std::byte* host = memory_.translate(address, std::max<std::size_t>(data.size(), 1));
-    if (host == nullptr) throw ImageError("the guest has too little memory for its boot information");
-    if (!data.empty()) std::memcpy(host, data.data(), data.size());
-    next_ = (address + data.size() + 7) & ~std::uint64_t{7};
-    return address;
-  }
-  std::uint64_t place_text(const std::string& text) {
-    return place(std::as_bytes(std::span(text.c_str(), text.size() + 1)));
-  }
-  [[nodiscard]] std::uint64_t end() const noexcept { return next_; }
-
- private:
-  const devices::GuestMemory& memory_;
-  std::uint64_t next_ = kBootInfoStart;
-};
-
-void load_segments(const ElfImage& kernel, const devices::GuestMemory& memory) {
-  for (const ElfImage::Segment& segment : kernel.segments()) {
-    std::byte* host = memory.translate(segment.physical_address, segment.memory_bytes);
-    if (host == nullptr) {
-      throw ImageError(kernel.name() + ": a segment of " + std::to_string(segment.memory_bytes) +
-                       " bytes at address " + std::to_string(segment.physical_address) +
-                       " does not fit in the guest's memory; give the node more memory");
-    }
-    if (!segment.file.empty()) std::memcpy(host, segment.file.data(), segment.file.size());
-    std::memset(host + segment.file.size(), 0, segment.memory_bytes - segment.file.size());
-  }
-}
-
-bool overlaps_kernel(const ElfImage& kernel, std::uint64_t start, std::uint64_t end) {
-  return std::any_of(
-      kernel.segments().begin(), kernel.segments().end(), [&](const ElfImage::Segment& segment) {
-        return start < segment.physical_address + segment.memory_bytes && segment.physical_address < end;
-      });
-}
-
-/// Modules go page-aligned to the top of low memory, away from where kernels unpack themselves.
-std::vector<ModuleEntry> load_modules(const ElfImage& kernel, const devices::GuestMemory& memory,
-                                      std::span<const BootModule> modules) {
-  std::vector<ModuleEntry> entries;
-  std::uint64_t top = memory.regions().front().host.size();
-  for (const BootModule& module : modules) {
-    const std::uint64_t bytes = module.contents.size();
-    const std::uint64_t start = bytes > top ? 0 : (top - bytes) & ~(kPageBytes - 1);
-    if (start < kHighMemoryStart || overlaps_kernel(kernel, start, start + bytes)) {
-      throw ImageError("a boot module of " + std::to_string(bytes) +
-                       " bytes does not fit in the guest's memory; give the node more memory");
-    }
-    if (bytes != 0) std::memcpy(memory.translate(start, bytes), module.contents.bytes().data(), bytes);
-    entries.push_back({start, bytes, 0, 0});
-    top = start;
-  }
-  return entries;
-}
-
-std::vector<MemoryMapEntry> memory_map(const devices::GuestMemory& memory) {
-  const std::uint64_t low = memory.regions().front().host.size();
-  std::vector<MemoryMapEntry> map{
-      {0, kLowMemoryEnd, kTypeRam, 0},
-      {kLowMemoryEnd, kHighMemoryStart - kLowMemoryEnd, kTypeReserved, 0},
-      {kHighMemoryStart, low - kHighMemoryStart, kTypeRam, 0},
-      {kEcamStart, kEcamBytes, kTypeReserved, 0},
-  };
-  for (const auto& region : memory.regions().subspan(1)) {
-    map.push_back({region.guest_address, region.host.size(), kTypeRam, 0});
-  }
-  return map;
-}
-
 /// An empty task state whose I/O permission bitmap allows every port. KVM without hardware virtualization
 /// does not carry IOPL 3 into user mode, so there the bitmap is what lets user mode reach ports; elsewhere
 /// IOPL decides first.
@@ -154,19 +75,19 @@ PvhEntry load_pvh(const ElfImage& kernel, const devices::GuestMemory& memory, co
         ": no PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY); Linux needs CONFIG_PVH, an appliance its note "
         "segment in the linked image");
   }
-  if (memory.regions().empty() || memory.regions().front().host.size() <= kHighMemoryStart) {
-    throw ImageError("a guest needs more than 1 MiB of memory to boot; give the node more memory");
-  }
+  check_boot_memory(memory);
   load_segments(kernel, memory);
-  std::vector<ModuleEntry> entries = load_modules(kernel, memory, modules);
+  const std::vector<PlacedModule> placed = load_modules(kernel, memory, modules);
 
   BootInfoArea area(memory);
   StartInfo info;
   const std::uint64_t info_address = area.place(std::as_bytes(std::span(&info, 1)));
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    entries[i].command_line = area.place_text(modules[i].command_line);
-  }
-  const std::vector<MemoryMapEntry> map = memory_map(memory);
+  std::vector<ModuleEntry> entries;
+  for (std::size_t i = 0; i < placed.size(); ++i)
+    entries.push_back({placed[i].address, placed[i].bytes, area.place_text(modules[i].command_line), 0});
+  std::vector<MemoryMapEntry> map;
+  for (const MemoryRange& range : memory_ranges(memory))
+    map.push_back({range.address, range.bytes, range.ram ? kTypeRam : kTypeReserved, 0});
   info.module_count = static_cast<std::uint32_t>(entries.size());
   info.modules = entries.empty() ? 0 : area.place(std::as_bytes(std::span(entries)));
   info.command_line = area.place_text(command_line);
@@ -174,11 +95,8 @@ PvhEntry load_pvh(const ElfImage& kernel, const devices::GuestMemory& memory, co
   info.memory_map = area.place(std::as_bytes(std::span(map)));
   info.memory_map_entries = static_cast<std::uint32_t>(map.size());
   place_task_state(memory);
-  if (overlaps_kernel(kernel, kBootInfoStart, area.end()) ||
-      overlaps_kernel(kernel, kTaskState, kTaskState + kTaskStateBytes)) {
-    throw ImageError(kernel.name() +
-                     ": occupies the addresses of the boot information below 1 MiB; link it at 1 MiB");
-  }
+  check_below_kernel(kernel, kBootInfoStart, area.end());
+  check_below_kernel(kernel, kTaskState, kTaskState + kTaskStateBytes);
   std::memcpy(memory.translate(info_address, sizeof info), &info, sizeof info);
   return {*kernel.pvh_entry(), static_cast<std::uint32_t>(info_address)};
 }

@@ -9,17 +9,11 @@
 #include <string>
 
 #include "devices/guest_memory.h"
+#include "vmm/boot_layout.h"
 #include "vmm/elf_image.h"
-#include "vmm/file_contents.h"
 #include "vmm/kvm.h"
 
 namespace patchbay::vmm {
-
-/// A file handed to the kernel beside its image: configuration, initial RAM disk. Linux takes the first as its initrd.
-struct BootModule {
-  FileContents contents;
-  std::string command_line;
-};
 
 struct PvhEntry {
   std::uint32_t instruction_pointer;  // 32-bit protected mode, paging off

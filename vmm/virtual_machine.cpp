@@ -14,6 +14,7 @@
 #include "vmm/cpuid.h"
 #include "vmm/doorbells.h"
 #include "vmm/interrupts.h"
+#include "vmm/kernel/linux_boot.h"
 #include "vmm/memory_map.h"
 #include "vmm/pci_host.h"
 #include "vmm/platform/acpi_power.h"
@@ -275,9 +276,14 @@ void VirtualMachine::boot() {
     const std::uint32_t tsc_khz = powered->vcpus.front()->kvm().tsc_khz();
     const bool pc = config_.interrupts == Interrupts::irqchip;
     const std::uint64_t root_pointer = pc ? place_acpi_tables({config_.vcpus}, ram_.view()) : 0;
-    const PvhEntry entry =
-        load_pvh(*config_.kernel, ram_.view(), full_command_line(tsc_khz), config_.modules, root_pointer);
-    set_pvh_state(powered->vcpus.front()->kvm(), entry);
+    KvmVcpu& first = powered->vcpus.front()->kvm();
+    if (pc && !config_.kernel->pvh_entry()) {
+      set_linux_state(first, load_linux(*config_.kernel, ram_.view(), full_command_line(tsc_khz), config_.modules,
+                                        root_pointer));
+    } else {
+      set_pvh_state(first, load_pvh(*config_.kernel, ram_.view(), full_command_line(tsc_khz), config_.modules,
+                                    root_pointer));
+    }
     if (board_->wait) board_->wait->set_tsc_khz(tsc_khz);
   } catch (...) {
     reset_board();
