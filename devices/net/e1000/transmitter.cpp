@@ -270,8 +270,8 @@ void Transmitter::complete(const Packet& packet, std::byte* descriptors, Causes&
 }
 
 void Transmitter::count(const Packet& packet, Statistics& statistics) noexcept {
-  const auto sent = [&](std::uint32_t length, std::uint32_t frames) {
-    statistics.transmitted(length, frames, packet.multicast, packet.broadcast);
+  const auto sent = [&](std::uint32_t frame_bytes, std::uint32_t frames) {
+    statistics.transmitted(frame_bytes, frames, packet.multicast, packet.broadcast);
   };
   if (packet.segmented) statistics.segmentation_context_used();
   if (packet.segment_bytes == 0) return sent(packet.length, 1);
