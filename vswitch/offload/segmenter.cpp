@@ -104,6 +104,7 @@ void Segmenter::append_next(Burst& batch) noexcept {
   std::memcpy(segment.header.data(), frame_->header.data(), plan_.header_bytes);
   segment.length = static_cast<std::uint32_t>(plan_.header_bytes + payload);
   segment.offload = {};
+  segment.offload.flags = Offload::kDataValid;  // computed below: a card may tell its guest so
   std::size_t used = 0;
   take(segment, pieces, payload, used);
   patch_headers(segment, payload, pieces.first(used));

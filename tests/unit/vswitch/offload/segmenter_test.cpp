@@ -21,7 +21,7 @@ std::vector<Bytes> segments_of(OneFrame& frame, std::uint32_t first = 0) {
     batch->clear();
     segmenter.append_next(*batch);
     const FrameView& segment = (*batch)[0];
-    EXPECT_EQ(segment.offload.flags, 0);
+    EXPECT_EQ(segment.offload.flags, Offload::kDataValid);
     EXPECT_EQ(segment.offload.gso_type, Offload::kGsoNone);
     EXPECT_EQ(segment.id, 1000 + first + result.size());
     result.push_back(bytes_of(segment));
