@@ -23,6 +23,52 @@ namespace {
   throw std::system_error(error, std::generic_category(), what);
 }
 
+// UDP segmentation came with Linux 6.2; the header files may be older.
+constexpr unsigned kUdpSegmentation = 0x20 | 0x40;  // TUN_F_USO4 | TUN_F_USO6
+
+/// Turns on what the kernel has: what it may hand over, and what it takes.
+OffloadSet enable_offloads(int tap) noexcept {
+  constexpr unsigned kChecksum = TUN_F_CSUM;
+  constexpr unsigned kSegmentation = kChecksum | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  const auto set = [tap](unsigned flags) { return ::ioctl(tap, TUNSETOFFLOAD, flags) == 0; };
+  constexpr OffloadSet kWithSegmentation{.checksum = true, .tso4 = true, .tso6 = true, .ecn = true};
+  if (set(kSegmentation | kUdpSegmentation)) {
+    OffloadSet all = kWithSegmentation;
+    all.uso = true;
+    return all;
+  }
+  if (set(kSegmentation)) return kWithSegmentation;
+  (void)set(0);
+  return {};
+}
+
+/// struct virtio_net_hdr_v1; <linux/virtio_net.h> is no C++.
+struct NetHeader {
+  std::uint8_t flags = 0;
+  std::uint8_t gso_type = 0;
+  std::uint16_t header_length = 0;
+  std::uint16_t gso_size = 0;
+  std::uint16_t checksum_start = 0;
+  std::uint16_t checksum_offset = 0;
+  std::uint16_t buffers = 0;
+};
+
+Offload decode(const std::byte* bytes) noexcept {
+  NetHeader header;
+  std::memcpy(&header, bytes, sizeof header);
+  return {.flags = static_cast<std::uint8_t>(header.flags & (Offload::kNeedsChecksum | Offload::kDataValid)),
+          .gso_type = header.gso_type,
+          .header_length = header.header_length,
+          .gso_size = header.gso_size,
+          .checksum_start = header.checksum_start,
+          .checksum_offset = header.checksum_offset};
+}
+
+NetHeader encode(const Offload& offload) noexcept {
+  return {offload.flags,    offload.gso_type,       offload.header_length,
+          offload.gso_size, offload.checksum_start, offload.checksum_offset};
+}
+
 /// Opens the interface in the calling thread's network namespace.
 FileDescriptor open_tap(const std::string& name, int net_header_bytes) {
   FileDescriptor tap(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
@@ -41,9 +87,7 @@ FileDescriptor open_tap(const std::string& name, int net_header_bytes) {
                                : ""),
          error);
   }
-  // No offload flags: the kernel hands over complete frames, checksums included.
-  if (::ioctl(tap.get(), TUNSETVNETHDRSZ, &net_header_bytes) != 0 ||
-      ::ioctl(tap.get(), TUNSETOFFLOAD, 0UL) != 0) {
+  if (::ioctl(tap.get(), TUNSETVNETHDRSZ, &net_header_bytes) != 0) {
     fail("cannot set up TAP interface '" + name + "'", errno);
   }
   return tap;
@@ -61,6 +105,7 @@ TapPort::TapPort(const TapConfig& config) : Port(config.port_name) {
              errno);
       }
       tap_ = open_tap(config.interface_name, kNetHeader);
+      accepted_ = enable_offloads(tap_.get());
     } catch (...) {
       failure = std::current_exception();
     }
@@ -85,7 +130,7 @@ void TapPort::show(const Slot& slot, Burst& burst) noexcept {
   const std::byte* const frame = slot.bytes + kNetHeader;
   const std::size_t in_header = std::min(slot.length, kHeaderBytes);
   view.length = static_cast<std::uint32_t>(slot.length);
-  view.offload = {};
+  view.offload = decode(slot.bytes);
   std::memcpy(view.header.data(), frame, in_header);
   std::size_t pieces = 0;
   if (slot.length > in_header) {
@@ -97,21 +142,24 @@ void TapPort::show(const Slot& slot, Burst& burst) noexcept {
 
 void TapPort::pull(Burst& burst) {
   // Frames that a full destination left over come first.
-  for (std::size_t i = 0; i < held_; ++i)
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < held_; ++i) {
     show(slots_[i], burst);
-  while (held_ < slots_.size() && burst.has_room()) {
+    total += slots_[i].length;
+  }
+  while (held_ < slots_.size() && burst.has_room() && total < kBytesPerPull) {
     Slot& slot = slots_[held_];
     const ssize_t bytes = ::read(tap_.get(), slot.bytes, kSlotBytes);
     if (bytes <= static_cast<ssize_t>(kNetHeader)) break;
     slot.length = static_cast<std::size_t>(bytes) - kNetHeader;
-    ++held_;
     if (slot.length > kMaxFrameBytes) {
-      --held_;
       counters.in.frames.add();
       counters.in.bytes.add(slot.length);
       counters.in.drop(DropReason::too_long);
       continue;
     }
+    ++held_;
+    total += slot.length;
     show(slot, burst);
   }
 }
@@ -127,10 +175,11 @@ void TapPort::release(std::size_t consumed) {
 }
 
 bool TapPort::write_frame(const FrameView& frame) noexcept {
-  std::array<std::byte, kNetHeader> net_header{};
+  NetHeader net_header = encode(frame.offload);
+  static_assert(sizeof net_header == kNetHeader);
   std::array<iovec, 2 + kMaxPieces> parts;
   const auto header = frame.header_bytes();
-  parts[0] = {net_header.data(), net_header.size()};
+  parts[0] = {&net_header, sizeof net_header};
   parts[1] = {const_cast<std::byte*>(header.data()), header.size()};
   std::size_t count = 2;
   for (const Piece& piece : frame.tail)

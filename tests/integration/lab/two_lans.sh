@@ -54,6 +54,19 @@ wait "$capture" || fail "the capture ended with $?"
 [[ $(tshark -r "$work/ping.pcapng" -Y 'icmp.type == 8' 2>/dev/null | wc -l) -eq 4 ]] || fail "4 requests expected"
 [[ $(tshark -r "$work/ping.pcapng" -Y 'icmp.type == 0' 2>/dev/null | wc -l) -eq 4 ]] || fail "4 replies expected"
 
+check "TCP that its sender leaves to be segmented, as a wire carries it"
+"$patchbay" capture -t "$lab" r1:eth0 -f tcp -c 3000 -w "$work/tcp.pcapng" &
+capture=$!
+sleep 0.5
+in_h1 iperf3 -c 10.0.2.2 -t 1 >/dev/null
+wait "$capture" || fail "the capture ended with $?"
+checked=(tshark -r "$work/tcp.pcapng" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE)
+[[ $("${checked[@]}" -Y 'tcp.checksum.status == 1 && ip.checksum.status == 1' 2>/dev/null | wc -l) -eq 3000 ]] ||
+  fail "checksums are wrong in the capture"
+[[ $("${checked[@]}" -Y 'frame.len > 9514' 2>/dev/null | wc -l) -eq 0 ]] || fail "frames beyond the MTU in the capture"
+[[ $("${checked[@]}" -Y 'frame.len > 9000' 2>/dev/null | wc -l) -gt 100 ]] || fail "few full frames in the capture"
+balanced
+
 check "the router's console answers commands"
 "$patchbay" exec -t "$lab" --node r1 -- show ip route | grep -q '10.0.2.0/24 is directly connected, eth1' ||
   fail "show ip route"
