@@ -31,6 +31,9 @@ std::optional<Offload> decode_offload(const NetHeader& header, FeatureSet acknow
     case Offload::kGsoTcp6:
       if (!has(kFeatureHostTso6)) return std::nullopt;
       break;
+    case Offload::kGsoUdpL4:
+      if (!has(kFeatureHostUso) || ecn) return std::nullopt;
+      break;
     default:
       return std::nullopt;
   }
@@ -62,14 +65,20 @@ OffloadSet accepted_offloads(FeatureSet acknowledged) noexcept {
   return {.checksum = has(kFeatureGuestChecksum),
           .tso4 = has(kFeatureGuestTso4),
           .tso6 = has(kFeatureGuestTso6),
-          .ecn = has(kFeatureGuestEcn)};
+          .ecn = has(kFeatureGuestEcn),
+          .uso = has(kFeatureGuestUso4) && has(kFeatureGuestUso6)};
 }
 
 bool dependencies_met(FeatureSet acknowledged) noexcept {
   const auto has = [acknowledged](FeatureSet feature) { return (acknowledged & feature) != 0; };
   constexpr FeatureSet guest_tso = kFeatureGuestTso4 | kFeatureGuestTso6;
+  constexpr FeatureSet guest_uso = kFeatureGuestUso4 | kFeatureGuestUso6;
   constexpr FeatureSet host_tso = kFeatureHostTso4 | kFeatureHostTso6;
-  if (has(guest_tso) && !has(kFeatureGuestChecksum)) return false;
+  constexpr FeatureSet over_control =
+      (kControlFeatures & ~kFeatureControlQueue) | kFeatureMultiqueue | kFeatureControlOffloads;
+  if (has(over_control) && !has(kFeatureControlQueue)) return false;
+  if (has(guest_tso | guest_uso) && !has(kFeatureGuestChecksum)) return false;
+  if (has(kFeatureHostUso) && !has(kFeatureChecksum)) return false;
   if (has(kFeatureGuestEcn) && !has(guest_tso)) return false;
   if (has(host_tso) && !has(kFeatureChecksum)) return false;
   return !has(kFeatureHostEcn) || has(host_tso);

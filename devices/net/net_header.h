@@ -14,21 +14,41 @@ namespace patchbay::devices::net {
 using virtio::FeatureSet;
 
 // 5.1.3: "guest" is what the driver can receive, "host" what it may send.
-inline constexpr FeatureSet kFeatureChecksum = 1ULL << 0;       // VIRTIO_NET_F_CSUM
-inline constexpr FeatureSet kFeatureGuestChecksum = 1ULL << 1;  // VIRTIO_NET_F_GUEST_CSUM
-inline constexpr FeatureSet kFeatureMtu = 1ULL << 3;            // VIRTIO_NET_F_MTU
-inline constexpr FeatureSet kFeatureMac = 1ULL << 5;            // VIRTIO_NET_F_MAC
-inline constexpr FeatureSet kFeatureGuestTso4 = 1ULL << 7;      // VIRTIO_NET_F_GUEST_TSO4
-inline constexpr FeatureSet kFeatureGuestTso6 = 1ULL << 8;      // VIRTIO_NET_F_GUEST_TSO6
-inline constexpr FeatureSet kFeatureGuestEcn = 1ULL << 9;       // VIRTIO_NET_F_GUEST_ECN
-inline constexpr FeatureSet kFeatureHostTso4 = 1ULL << 11;      // VIRTIO_NET_F_HOST_TSO4
-inline constexpr FeatureSet kFeatureHostTso6 = 1ULL << 12;      // VIRTIO_NET_F_HOST_TSO6
-inline constexpr FeatureSet kFeatureHostEcn = 1ULL << 13;       // VIRTIO_NET_F_HOST_ECN
-inline constexpr FeatureSet kFeatureMergeableRx = 1ULL << 15;   // VIRTIO_NET_F_MRG_RXBUF
-inline constexpr FeatureSet kFeatureStatus = 1ULL << 16;        // VIRTIO_NET_F_STATUS
+inline constexpr FeatureSet kFeatureChecksum = 1ULL << 0;         // VIRTIO_NET_F_CSUM
+inline constexpr FeatureSet kFeatureGuestChecksum = 1ULL << 1;    // VIRTIO_NET_F_GUEST_CSUM
+inline constexpr FeatureSet kFeatureMtu = 1ULL << 3;              // VIRTIO_NET_F_MTU
+inline constexpr FeatureSet kFeatureMac = 1ULL << 5;              // VIRTIO_NET_F_MAC
+inline constexpr FeatureSet kFeatureGuestTso4 = 1ULL << 7;        // VIRTIO_NET_F_GUEST_TSO4
+inline constexpr FeatureSet kFeatureGuestTso6 = 1ULL << 8;        // VIRTIO_NET_F_GUEST_TSO6
+inline constexpr FeatureSet kFeatureGuestEcn = 1ULL << 9;         // VIRTIO_NET_F_GUEST_ECN
+inline constexpr FeatureSet kFeatureHostTso4 = 1ULL << 11;        // VIRTIO_NET_F_HOST_TSO4
+inline constexpr FeatureSet kFeatureHostTso6 = 1ULL << 12;        // VIRTIO_NET_F_HOST_TSO6
+inline constexpr FeatureSet kFeatureHostEcn = 1ULL << 13;         // VIRTIO_NET_F_HOST_ECN
+inline constexpr FeatureSet kFeatureMergeableRx = 1ULL << 15;     // VIRTIO_NET_F_MRG_RXBUF
+inline constexpr FeatureSet kFeatureStatus = 1ULL << 16;          // VIRTIO_NET_F_STATUS
+inline constexpr FeatureSet kFeatureControlQueue = 1ULL << 17;    // VIRTIO_NET_F_CTRL_VQ
+inline constexpr FeatureSet kFeatureControlRx = 1ULL << 18;       // VIRTIO_NET_F_CTRL_RX
+inline constexpr FeatureSet kFeatureControlVlan = 1ULL << 19;     // VIRTIO_NET_F_CTRL_VLAN
+inline constexpr FeatureSet kFeatureControlRxExtra = 1ULL << 20;  // VIRTIO_NET_F_CTRL_RX_EXTRA
+inline constexpr FeatureSet kFeatureAnnounce = 1ULL << 21;        // VIRTIO_NET_F_GUEST_ANNOUNCE
+inline constexpr FeatureSet kFeatureMultiqueue = 1ULL << 22;      // VIRTIO_NET_F_MQ
+inline constexpr FeatureSet kFeatureControlMac = 1ULL << 23;      // VIRTIO_NET_F_CTRL_MAC_ADDR
+inline constexpr FeatureSet kFeatureControlOffloads = 1ULL << 2;  // VIRTIO_NET_F_CTRL_GUEST_OFFLOADS
+inline constexpr FeatureSet kFeatureGuestUso4 = 1ULL << 54;       // VIRTIO_NET_F_GUEST_USO4 (Virtio 1.3)
+inline constexpr FeatureSet kFeatureGuestUso6 = 1ULL << 55;       // VIRTIO_NET_F_GUEST_USO6 (Virtio 1.3)
+inline constexpr FeatureSet kFeatureHostUso = 1ULL << 56;         // VIRTIO_NET_F_HOST_USO (Virtio 1.3)
+inline constexpr FeatureSet kFeatureSpeedDuplex = 1ULL << 63;     // VIRTIO_NET_F_SPEED_DUPLEX
+/// What the control queue adds.
+inline constexpr FeatureSet kControlFeatures = kFeatureControlQueue | kFeatureControlRx |
+                                               kFeatureControlVlan | kFeatureControlRxExtra |
+                                               kFeatureAnnounce | kFeatureControlMac;
+inline constexpr FeatureSet kGuestOffloadFeatures = kFeatureGuestChecksum | kFeatureGuestTso4 |
+                                                    kFeatureGuestTso6 | kFeatureGuestEcn | kFeatureGuestUso4 |
+                                                    kFeatureGuestUso6;
 inline constexpr FeatureSet kOffloadFeatures = kFeatureChecksum | kFeatureGuestChecksum | kFeatureGuestTso4 |
                                                kFeatureGuestTso6 | kFeatureGuestEcn | kFeatureHostTso4 |
-                                               kFeatureHostTso6 | kFeatureHostEcn;
+                                               kFeatureHostTso6 | kFeatureHostEcn | kFeatureGuestUso4 |
+                                               kFeatureGuestUso6 | kFeatureHostUso;
 
 /// 12 bytes with VERSION_1, whatever else was negotiated.
 struct NetHeader {

@@ -5,21 +5,26 @@
 // Threads: the data path (pull, release, push, arm, disarm) belongs to the port's worker, registers to vCPU
 // threads; both meet on the device's mutex, once per burst. A driver may reset the device between pull() and
 // release(): the views stay readable, since guest memory stays mapped, and release() then does nothing.
+//
+// A card may have several queue pairs (5.1.6.5.5): one worker visits their transmit queues in turn, and
+// frames towards the guest go to the receive queue that their flow hashes to. Commands of the control queue
+// are carried out on the thread that notifies it (virtio_net_control.cpp).
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <variant>
 
 #include "devices/bus.h"
+#include "devices/net/frame_filter.h"
 #include "devices/net/frame_rules.h"
-#include "devices/net/receive_queue.h"
-#include "devices/net/transmit_queue.h"
+#include "devices/net/queue_pair.h"
 #include "devices/virtio/device.h"
-#include "devices/virtio/split_ring.h"
 #include "vswitch/port.h"
 
 namespace patchbay::devices::net {
@@ -29,13 +34,16 @@ struct VirtioNetConfig {
   std::uint16_t mtu = 1500;           // bytes behind the Ethernet header; one VLAN tag may come on top
   std::uint16_t queue_size = 256;     // largest ring the driver may use: a power of two
   bool link_up = true;
-  bool offloads = false;  // offer checksum and TCP segmentation offload, both ways
+  bool offloads = true;           // offer checksum, TCP and UDP segmentation offload, both ways
+  bool packed = true;             // offer packed rings
+  std::uint16_t queue_pairs = 1;  // most that the driver may use, up to kMaxQueuePairs
 };
 
 class VirtioNet final : public virtio::Device, public vswitch::Port {
  public:
   static constexpr unsigned kReceiveQueue = 0;  // receiveq1 (5.1.2)
   static constexpr unsigned kTransmitQueue = 1;
+  static constexpr unsigned kMaxQueuePairs = 16;
   static constexpr std::uint16_t kDeviceType = 1;
   static constexpr std::uint32_t kPciClass = 0x020000;  // for virtio::PciTransport
 
@@ -48,7 +56,7 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   void release(std::size_t consumed) override;
   [[nodiscard]] std::size_t push(std::span<const vswitch::FrameView* const> frames) override;
   [[nodiscard]] vswitch::OffloadSet accepts() const noexcept override {
-    return accepted_offloads(acknowledged_.load(std::memory_order_acquire));
+    return accepted_offloads(accepted_.load(std::memory_order_acquire));
   }
   [[nodiscard]] int wake_fd() const noexcept override { return wake_.get(); }
   [[nodiscard]] bool arm() override;
@@ -57,8 +65,11 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   void set_link(bool up) override;
 
   // virtio::Device
-  /// Both queues ring the worker's descriptor; the device asks for no notification on the receive queue.
-  [[nodiscard]] int doorbell(unsigned) const noexcept override { return wake_.get(); }
+  /// Queues of frames ring the worker's descriptor; the device asks for no notification on receive queues.
+  /// Queues that may be the control queue call notify().
+  [[nodiscard]] int doorbell(unsigned queue) const noexcept override {
+    return queue == 2 || queue + 1 == queue_count() ? -1 : wake_.get();
+  }
   void notify(unsigned queue) noexcept override;
 
   [[nodiscard]] const CopyCounters& copied() const noexcept { return copied_; }
@@ -78,27 +89,58 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
 
   /// struct virtio_net_config (5.1.4), as far as features offered here give it meaning.
   struct ConfigSpace {
-    std::array<std::uint8_t, 6> mac;
+    MacAddress mac;
     std::uint16_t status;
     std::uint16_t max_queue_pairs;
     std::uint16_t mtu;
+    std::uint32_t speed;  // Mbit/s
+    std::uint8_t duplex;
+    std::array<std::uint8_t, 3> end;
   };
-  static_assert(sizeof(ConfigSpace) == 12);
+  static_assert(sizeof(ConfigSpace) == 20);
+
+  using Frames = std::span<const vswitch::FrameView* const>;
+  using ControlRing = std::variant<virtio::SplitRing, virtio::PackedRing>;
 
   void wake() noexcept;
+  /// 5.1.2: queue 2 unless MQ was acknowledged, then the last.
+  [[nodiscard]] unsigned control_queue() const noexcept {
+    return has_feature(kFeatureMultiqueue) ? queue_count() - 1 : 2;
+  }
+  void stop_if_broken(QueuePair& pair) noexcept;
+  [[nodiscard]] std::size_t push_to(unsigned pair, Frames frames) noexcept;
+  /// Leaves out what the card does not take off the wire and spreads the rest over the queue pairs.
+  [[nodiscard]] std::size_t push_sorted(Frames frames) noexcept;
+  void want_notifications(bool wanted) noexcept;
 
+  // virtio_net_control.cpp
+  void serve_control() noexcept;
+  template <typename Ring>
+  void serve_control(Ring& ring) noexcept;
+  /// Carries a command out; `bytes` may be more than command.size(), then the rest is missing.
+  [[nodiscard]] bool execute(std::span<const std::byte> command, std::uint64_t bytes) noexcept;
+  [[nodiscard]] bool set_receive_mode(std::uint8_t mode, bool on) noexcept;
+  [[nodiscard]] bool set_mac_tables(std::span<const std::byte> data, std::uint64_t bytes) noexcept;
+  [[nodiscard]] bool set_guest_offloads(FeatureSet offloads) noexcept;
+
+  const MacAddress mac_;
   FileDescriptor wake_;
   // Under the device's mutex:
   ConfigSpace config_;
   FrameRules rules_;
-  ReceiveQueue<virtio::SplitRing> receive_;
-  TransmitQueue<virtio::SplitRing> transmit_;
+  FrameFilter filter_;
+  const unsigned pair_count_;
+  std::unique_ptr<QueuePair[]> pairs_;
+  unsigned active_pairs_ = 1;
+  unsigned next_pair_ = 0;    // where the next pull looks first
+  unsigned pulled_pair_ = 0;  // of the pull that is outstanding
+  ControlRing control_;
   bool armed_ = false;
   bool pull_outstanding_ = false;  // a pull whose chains are still ours
   // Of the worker:
   CopyCounters copied_;
   // Of both:
-  std::atomic<FeatureSet> acknowledged_{0};  // as in rules_, for accepts()
+  std::atomic<FeatureSet> accepted_{0};  // features behind rules_.accepted, for accepts()
 };
 
 }  // namespace patchbay::devices::net

@@ -86,6 +86,7 @@ void Device::enable_queue(unsigned index) {
   Queue& queue = queues_[index];
   queue.setup.event_index = has_feature(kFeatureEventIndex);
   queue.setup.indirect = has_feature(kFeatureIndirectDescriptors);
+  queue.setup.packed = has_feature(kFeaturePackedRing);
   const RingError error = queue.setup.size > maximum_queue_size_
                               ? RingError::bad_size
                               : start_queue(index, transport_->guest_memory(), queue.setup);

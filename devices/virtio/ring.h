@@ -1,6 +1,7 @@
 // What device models see of a virtqueue, whatever its format (Virtio 1.2, 2.6). A ring is a concrete class
 // that satisfies the concept DeviceRing; a device's data path is a template over it, so formats are siblings
-// and no call per packet is virtual. SplitRing (split_ring.h) is the split format of 2.7.
+// and no call per packet is virtual. SplitRing (split_ring.h) is the split format of 2.7, PackedRing (packed_ring.h)
+// the packed one of 2.8. Devices complete chains in the order in which they pop them (VIRTIO_F_IN_ORDER).
 //
 // A device pops chains, which moves a cursor of its own, and completes them, which stages used entries.
 // Neither is visible to the driver before flush() publishes all staged entries at once. Until then rewind()
@@ -124,6 +125,7 @@ struct RingSetup {
   std::uint64_t device_area = 0;
   bool event_index = false;  // VIRTIO_F_EVENT_IDX was acknowledged
   bool indirect = false;     // VIRTIO_F_INDIRECT_DESC was acknowledged
+  bool packed = false;       // VIRTIO_F_RING_PACKED was acknowledged
 };
 
 template <typename R>
@@ -141,7 +143,8 @@ concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& c
   noexcept->std::same_as<RingError>;
   { view.size() }
   noexcept->std::same_as<std::uint16_t>;
-  /// Chains waiting beyond the cursor, as the driver last showed them; one acquire load.
+  /// How many chains may wait beyond the cursor, as the driver last showed them: none only if it is 0; one acquire
+  /// load.
   { ring.available() }
   noexcept->std::same_as<std::uint16_t>;
   { ring.pop(list, chain) }

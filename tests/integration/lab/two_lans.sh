@@ -31,7 +31,8 @@ balanced
 
 check "jumbo frames unfragmented, and the router in the path"
 in_h1 ping -q -c 3 -i 0.2 -s 8972 -M do 10.0.2.2 | grep -q ' 0% packet loss' || fail "jumbo frames do not pass"
-in_h1 traceroute -n -q 1 10.0.2.2 | grep -q '10.0.1.1' || fail "the router does not appear"
+in_h1 traceroute -n -q 1 10.0.2.2 >"$work/route" || fail "no route"
+grep -q '10.0.1.1' "$work/route" || fail "the router does not appear"
 
 check "TCP and UDP"
 "$patchbay" exec -t "$lab" --node h2 -- iperf3 --server --daemon

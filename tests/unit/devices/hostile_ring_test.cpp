@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
         Placement{"LargestSizeTooBig", {32768, kBase, kBase, kEnd - 0x10000}, RingError::unmapped_ring}),
     [](const auto& suite) { return suite.param.name; });
 
-TEST_P(RingPlacement, IsRefused) {
+TEST_P(RingPlacement, Input16IsRefused) {
   GuestRam ram;
   SplitRing ring;
   EXPECT_EQ(ring.enable(ram.memory(), GetParam().setup), GetParam().error);
@@ -63,7 +63,7 @@ TEST_P(RingPlacement, IsRefused) {
   EXPECT_FALSE(ring.enable_notifications());
 }
 
-TEST(RingOverAHole, IsRefused) {
+TEST(RingOverAHole, Input16IsRefused) {
   GuestRam low;
   GuestRam high;
   // Two regions with a gap of one page: the MMIO hole of a machine.
@@ -122,12 +122,12 @@ class HostileRing : public ::testing::Test {
   const std::uint64_t buffer = ram.allocate(4096);
 };
 
-TEST_F(HostileRing, AvailableIndexJumpsByMoreThanTheSize) {
+TEST_F(HostileRing, Input17AvailableIndexJumpsByMoreThanTheSize) {
   driver.set_avail_index(9);
   expect_broken(RingError::index_jump);
 }
 
-TEST_F(HostileRing, AvailableIndexRunsBackwards) {
+TEST_F(HostileRing, Input17AvailableIndexRunsBackwards) {
   driver.set_avail_index(0xFFFF);
   expect_broken(RingError::index_jump);
 }
@@ -138,31 +138,31 @@ TEST_F(HostileRing, IndexJumpIsSeenWhenNotificationsAreEnabled) {
   EXPECT_EQ(ring.error(), RingError::index_jump);
 }
 
-TEST_F(HostileRing, HeadNotBelowTheSize) {
+TEST_F(HostileRing, Input17HeadNotBelowTheSize) {
   driver.offer(8);
   expect_broken(RingError::bad_head);
 }
 
-TEST_F(HostileRing, NextNotBelowTheSize) {
+TEST_F(HostileRing, Input17NextNotBelowTheSize) {
   driver.set_descriptor(0, {buffer, 16, kNext, 8});
   driver.offer(0);
   expect_broken(RingError::bad_next);
 }
 
-TEST_F(HostileRing, ChainOfOneThatRefersToItself) {
+TEST_F(HostileRing, Input17ChainOfOneThatRefersToItself) {
   driver.set_descriptor(3, {buffer, 16, kNext, 3});
   driver.offer(3);
   expect_broken(RingError::loop);
 }
 
-TEST_F(HostileRing, ChainThatLoopsBack) {
+TEST_F(HostileRing, Input17ChainThatLoopsBack) {
   for (std::uint16_t i = 0; i < 8; ++i)
     driver.set_descriptor(i, {buffer, 16, kNext, static_cast<std::uint16_t>((i + 1) % 8)});
   driver.offer(5);
   expect_broken(RingError::loop);
 }
 
-TEST_F(HostileRing, LoopOfEmptyElements) {
+TEST_F(HostileRing, Input19LoopOfEmptyElements) {
   driver.set_descriptor(0, {0, 0, kNext, 1});
   driver.set_descriptor(1, {0, 0, kNext, 0});
   driver.offer(0);
@@ -178,7 +178,7 @@ TEST_F(HostileRing, ChainAsLongAsTheRingIsAccepted) {
   EXPECT_EQ(chain.readable, 8);
 }
 
-TEST_F(HostileRing, ReadableElementBehindAWritableOne) {
+TEST_F(HostileRing, Input19ReadableElementBehindAWritableOne) {
   driver.set_descriptor(0, {buffer, 16, kNext | kWrite, 1});
   driver.set_descriptor(1, {buffer, 16, 0, 0});
   driver.offer(0);
@@ -211,28 +211,28 @@ TEST_F(HostileRing, SecondBufferOutsideMemory) {
   expect_broken(RingError::unmapped_buffer);
 }
 
-TEST_F(HostileRing, IndirectTableInAnIndirectTable) {
+TEST_F(HostileRing, Input18IndirectTableInAnIndirectTable) {
   offer_indirect({{buffer, 16, kIndirect, 0}});
   expect_broken(RingError::indirect_unexpected);
 }
 
-TEST_F(HostileRing, IndirectWithNext) {
+TEST_F(HostileRing, Input18IndirectWithNext) {
   driver.set_descriptor(0, {buffer, 16, kIndirect | kNext, 1});
   driver.offer(0);
   expect_broken(RingError::indirect_with_next);
 }
 
-TEST_F(HostileRing, IndirectTableOfLengthZero) {
+TEST_F(HostileRing, Input18IndirectTableOfLengthZero) {
   offer_indirect({{buffer, 16, 0, 0}}, 0);
   expect_broken(RingError::indirect_length);
 }
 
-TEST_F(HostileRing, IndirectTableOfNoWholeNumberOfDescriptors) {
+TEST_F(HostileRing, Input18IndirectTableOfNoWholeNumberOfDescriptors) {
   offer_indirect({{buffer, 16, 0, 0}, {}}, 24);
   expect_broken(RingError::indirect_length);
 }
 
-TEST_F(HostileRing, IndirectTableOutsideMemory) {
+TEST_F(HostileRing, Input18IndirectTableOutsideMemory) {
   driver.set_descriptor(0, {kEnd - 16, 32, kIndirect, 0});
   driver.offer(0);
   expect_broken(RingError::unmapped_table);
@@ -254,7 +254,7 @@ TEST_F(HostileRing, LoopInAnIndirectTable) {
   expect_broken(RingError::loop);
 }
 
-TEST_F(HostileRing, IndirectWithoutTheFeature) {
+TEST_F(HostileRing, Input18IndirectWithoutTheFeature) {
   RingSetup setup = driver.setup();
   setup.indirect = false;
   ASSERT_EQ(ring.enable(ram.memory(), setup), RingError::none);
@@ -262,7 +262,7 @@ TEST_F(HostileRing, IndirectWithoutTheFeature) {
   expect_broken(RingError::indirect_unexpected);
 }
 
-TEST_F(HostileRing, OverlongChainIsHandedBackAndTheRingGoesOn) {
+TEST_F(HostileRing, Input17OverlongChainIsHandedBackAndTheRingGoesOn) {
   // A table with more elements than any frame can have pieces: legal as a ring, useless as a frame.
   std::vector<SplitDescriptor> rows;
   for (std::uint16_t i = 0; i < 1000; ++i)
@@ -278,7 +278,7 @@ TEST_F(HostileRing, OverlongChainIsHandedBackAndTheRingGoesOn) {
   EXPECT_EQ(chain.id, 1);
 }
 
-TEST_F(HostileRing, DescriptorChangedAfterItWasPoppedHasNoEffect) {
+TEST_F(HostileRing, Input25DescriptorChangedAfterItWasPoppedHasNoEffect) {
   driver.set_descriptor(0, {buffer, 16, 0, 0});
   driver.offer(0);
   ASSERT_EQ(ring.pop(list, chain), PopStatus::chain);

@@ -49,9 +49,15 @@ class VirtioNetTest : public ::testing::Test {
 
 TEST_F(VirtioNetTest, OffersWhatItCanDo) {
   Guest guest;
-  EXPECT_EQ(guest.card.offered_features(), virtio::kFeatureVersion1 | virtio::kFeatureEventIndex |
-                                               virtio::kFeatureIndirectDescriptors | kFeatureMac |
-                                               kFeatureMtu | kFeatureStatus | kFeatureMergeableRx);
+  const FeatureSet always = virtio::kFeatureVersion1 | virtio::kFeatureEventIndex |
+                            virtio::kFeatureIndirectDescriptors | virtio::kFeatureInOrder | kFeatureMac | kFeatureMtu |
+                            kFeatureStatus | kFeatureMergeableRx | kFeatureSpeedDuplex | kControlFeatures;
+  EXPECT_EQ(guest.card.offered_features(),
+            always | virtio::kFeaturePackedRing | kOffloadFeatures | kFeatureControlOffloads);
+  VirtioNetConfig config = Guest::default_config();
+  config.offloads = config.packed = false;
+  config.queue_pairs = 4;
+  EXPECT_EQ(VirtioNet("r1:eth0", config).offered_features(), always | kFeatureMultiqueue);
 }
 
 TEST_F(VirtioNetTest, ConfigurationIsReadableBeforeNegotiation) {
@@ -59,9 +65,10 @@ TEST_F(VirtioNetTest, ConfigurationIsReadableBeforeNegotiation) {
   config.mac = {0x02, 1, 2, 3, 4, 5};
   config.mtu = 9500;
   Guest guest({}, config);
-  std::array<std::byte, 16> bytes;
+  std::array<std::byte, 24> bytes;
   guest.card.read_config(0, bytes);
-  const std::array<unsigned, 16> expected{2, 1, 2, 3, 4, 5, 1, 0, 1, 0, 9500 & 0xFF, 9500 >> 8, 0, 0, 0, 0};
+  const std::array<unsigned, 24> expected{2, 1, 2, 3, 4, 5, 1, 0, 1, 0, 9500 & 0xFF, 9500 >> 8,
+                                          0x10, 0x27, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0};  // 10,000 Mbit/s, full duplex
   for (std::size_t i = 0; i < bytes.size(); ++i)
     EXPECT_EQ(std::to_integer<unsigned>(bytes[i]), expected[i]) << i;
 }
@@ -77,6 +84,8 @@ TEST_F(VirtioNetTest, RefusesAConfigurationThatCannotWork) {
   EXPECT_THROW(with([](auto& c) { c.queue_size = 100; }), std::runtime_error);
   EXPECT_THROW(with([](auto& c) { c.queue_size = 0; }), std::runtime_error);
   EXPECT_THROW(with([](auto& c) { c.queue_size = 2048; }), std::runtime_error);
+  EXPECT_THROW(with([](auto& c) { c.queue_pairs = 0; }), std::runtime_error);
+  EXPECT_THROW(with([](auto& c) { c.queue_pairs = 17; }), std::runtime_error);
   EXPECT_NO_THROW(with([](auto& c) { c.mtu = 68; }));
 }
 
@@ -513,7 +522,7 @@ TEST_F(VirtioNetTest, OffloadsPassBetweenGuestsThatNegotiatedThem) {
   Guest b({.features = wanted}, config);
   ASSERT_TRUE(a.driver.start());
   ASSERT_TRUE(b.driver.start());
-  EXPECT_EQ(b.card.accepts(), (vswitch::OffloadSet{true, true, true, true}));
+  EXPECT_EQ(b.card.accepts(), (vswitch::OffloadSet{true, true, true, true, true}));
   b.driver.post();
   const auto frame = make_frame(64'000);
   NetHeader header;
