@@ -1,0 +1,232 @@
+// Runs guests with an unmodified Linux on one bridge or wire of the switch until all of them have switched
+// themselves off, and prints their consoles, every line behind the guest's name.
+//
+//   guest_lab --kernel FILE --initrd FILE [--segment bridge|wire] [--append TEXT] [--memory MiB] [--timeout
+//   S]
+//             NAME=MODEL[:MTU]=SCRIPT...
+//
+// The initrd's first process is expected to run /start, which is SCRIPT. A line "@@link NAME down" (or up)
+// on a console takes the link of guest NAME down, "@@counters" prints the frame counters. Exit status 0 if
+// every guest ended by itself in time and the counters balance.
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tests/guests/initrd.h"
+#include "tools/engine/nic.h"
+#include "vmm/kernel/linux_image.h"
+#include "vmm/virtual_machine.h"
+#include "vswitch/balance.h"
+#include "vswitch/bridge.h"
+#include "vswitch/switch.h"
+#include "vswitch/wire.h"
+
+namespace {
+
+using namespace patchbay;
+using Clock = std::chrono::steady_clock;
+
+/// What the vCPU threads tell the main thread.
+class Events {
+ public:
+  void line(std::string text) {
+    const std::lock_guard lock(mutex_);
+    lines_.push_back(std::move(text));
+    changed_.notify_one();
+  }
+  std::vector<std::string> take(Clock::time_point until) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_until(lock, until, [this] { return !lines_.empty(); });
+    return std::exchange(lines_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> lines_;
+};
+
+struct Guest {
+  std::string name;
+  std::unique_ptr<tools::Nic> nic;
+  std::string partial_line;
+  std::unique_ptr<vmm::VirtualMachine> machine;
+};
+
+struct Arguments {
+  std::string kernel, initrd, segment = "bridge", append = "console=ttyS0 quiet panic=-1";
+  unsigned memory_mib = 256, timeout_s = 300, cpus = 1;
+  bool offloads = true;
+  std::vector<std::string> guests;
+};
+
+tools::NicConfig nic_config(const std::string& name, std::string model, std::size_t index, bool offloads) {
+  tools::NicConfig config;
+  if (const auto colon = model.find(':'); colon != std::string::npos) {
+    config.mtu = static_cast<unsigned>(std::stoul(model.substr(colon + 1)));
+    model.resize(colon);
+  }
+  config.port_name = name + ":eth0";
+  config.model = model == "e1000" ? tools::NicModel::e1000 : tools::NicModel::virtio_net;
+  config.mac = {0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(index + 1)};
+  config.offloads = offloads;
+  return config;
+}
+
+std::string drops(const vswitch::DropValues& values) {
+  std::string text;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i] != 0)
+      text += fmt::format(" {}={}", vswitch::to_string(static_cast<vswitch::DropReason>(i)), values[i]);
+  }
+  return text;
+}
+
+constexpr std::array<std::string_view, vmm::kExitKinds> kExitNames{
+    "port_read", "port_write", "memory_read", "memory_write", "wait", "interrupted", "other"};
+
+bool print_counters(vswitch::Switch& network) {
+  bool balanced = true;
+  for (const auto& segment : network.snapshot()) {
+    for (const auto& port : segment.ports) {
+      fmt::print("counters {} in {} forwarded {}{} | out {} delivered {}{}\n", port.name, port.in.frames,
+                 port.in.forwarded, drops(port.in.dropped), port.out.offered, port.out.delivered,
+                 drops(port.out.dropped));
+    }
+    for (const std::string& sentence : vswitch::imbalances(segment)) {
+      balanced = false;
+      fmt::print("imbalance {}\n", sentence);
+    }
+  }
+  return balanced;
+}
+
+void obey(const std::string& line, vswitch::Switch& network) {
+  std::istringstream words(line.substr(line.find("@@") + 2));
+  std::string verb, name, state;
+  words >> verb >> name >> state;
+  if (verb == "counters") static_cast<void>(print_counters(network));
+  if (verb == "link" && network.has_port(name + ":eth0")) network.set_link(name + ":eth0", state == "up");
+}
+
+int run(const Arguments& arguments) {
+  const vmm::KvmSystem kvm;
+  const auto kernel = std::make_shared<const vmm::ElfImage>(vmm::load_kernel(arguments.kernel));
+  const std::vector<std::byte> base = tests::read_file(arguments.initrd);
+  Events events;
+  std::vector<std::unique_ptr<Guest>> guests;
+  vswitch::Switch network;
+  std::unique_ptr<vswitch::Segment> made;
+  if (arguments.segment == "wire") {
+    made = std::make_unique<vswitch::Wire>("segment", vswitch::Wire::Options{});
+  } else {
+    made = std::make_unique<vswitch::Bridge>("segment", vswitch::Bridge::Options{});
+  }
+  vswitch::Segment& segment = network.add(std::move(made));
+
+  for (const std::string& text : arguments.guests) {
+    const auto first = text.find('=');
+    const auto second = text.find('=', first + 1);
+    if (first == std::string::npos || second == std::string::npos)
+      throw std::runtime_error("'" + text + "': write NAME=MODEL=SCRIPT");
+    auto guest = std::make_unique<Guest>();
+    Guest* self = guest.get();
+    guest->name = text.substr(0, first);
+    guest->nic = std::make_unique<tools::Nic>(nic_config(
+        guest->name, text.substr(first + 1, second - first - 1), guests.size(), arguments.offloads));
+    std::vector<std::byte> initrd = base;
+    const std::vector<std::byte> script = tests::read_file(text.substr(second + 1));
+    tests::append_file(initrd, "start",
+                       std::string_view(reinterpret_cast<const char*>(script.data()), script.size()));
+
+    vmm::VmConfig config;
+    config.name = guest->name;
+    config.vcpus = arguments.cpus;
+    config.memory_bytes = std::uint64_t{arguments.memory_mib} << 20;
+    config.kernel = kernel;
+    config.command_line = arguments.append;
+    config.modules.push_back({std::move(initrd), ""});
+    config.functions.push_back(guest->nic->function());
+    config.console_output = [self, &events](std::span<const std::byte> output) {
+      for (const std::byte byte : output) {
+        const char c = static_cast<char>(byte);
+        if (c == '\n') events.line(self->name + "| " + std::exchange(self->partial_line, {}));
+        if (c != '\n' && c != '\r') self->partial_line += c;
+      }
+    };
+    config.on_state_change = [self, &events](const vmm::VmStatus& status) {
+      events.line(fmt::format("{}| machine {} {}", self->name, vmm::to_string(status.state), status.failure));
+    };
+    guest->machine = std::make_unique<vmm::VirtualMachine>(kvm, std::move(config));
+    network.attach(segment, guest->nic->port());
+    guests.push_back(std::move(guest));
+  }
+
+  const auto start = Clock::now();
+  for (const auto& guest : guests)
+    guest->machine->power_on();
+  const auto deadline = start + std::chrono::seconds(arguments.timeout_s);
+  const auto running = [&] {
+    return std::any_of(guests.begin(), guests.end(),
+                       [](const auto& guest) { return guest->machine->state() == vmm::VmState::running; });
+  };
+  bool crashed = false;
+  for (bool more = true; more && Clock::now() < deadline;) {
+    more = running();
+    for (const std::string& line : events.take(std::min(deadline, Clock::now() + std::chrono::seconds(1)))) {
+      const std::chrono::duration<double> time = Clock::now() - start;
+      fmt::print("{:7.2f} {}\n", time.count(), line);
+      crashed |= line.find("machine crashed") != std::string::npos;
+      if (line.find("@@") != std::string::npos) obey(line, network);
+    }
+    std::fflush(stdout);
+  }
+  const bool late = running();
+  for (const auto& guest : guests) {
+    guest->machine->power_off();
+    fmt::print("exits {}", guest->name);
+    const auto exits = guest->machine->statistics().exits;
+    for (std::size_t i = 0; i < exits.size(); ++i)
+      fmt::print(" {}={}", kExitNames[i], exits[i]);
+    fmt::print("\n");
+  }
+  const bool balanced = print_counters(network);
+  network.stop();
+  if (late) fmt::print("not all guests ended within {} s\n", arguments.timeout_s);
+  return late || crashed || !balanced ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app("Runs Linux guests on one segment");
+  app.add_option("--kernel", arguments.kernel)->required();
+  app.add_option("--initrd", arguments.initrd)->required();
+  app.add_option("--segment", arguments.segment);
+  app.add_option("--append", arguments.append);
+  app.add_option("--memory", arguments.memory_mib);
+  app.add_option("--cpus", arguments.cpus);
+  app.add_option("--timeout", arguments.timeout_s);
+  app.add_flag("--offloads,!--no-offloads", arguments.offloads);
+  app.add_option("guests", arguments.guests)->required();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return run(arguments);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "guest_lab: {}\n", error.what());
+    return 2;
+  }
+}
