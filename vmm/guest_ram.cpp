@@ -18,8 +18,11 @@ namespace patchbay::vmm {
 namespace {
 
 constexpr std::uint64_t kHugePageBytes = 2 * kMiB;
+/// Guests from this size on get transparent hugepages: smaller ones would use up whole ones for a few bytes each.
+constexpr std::uint64_t kTransparentFrom = 64 * kMiB;
 
-/// Maps `fd` at an address aligned to 2 MiB, so that large pages can be used on both sides.
+/// Maps `fd` (or anonymous memory, if it is negative) at an address aligned to 2 MiB, so that large pages can be used on
+/// both sides.
 devices::MemoryMapping map_aligned(int fd, std::size_t bytes) {
   const std::size_t reserved = bytes + kHugePageBytes;
   void* space = ::mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -27,7 +30,8 @@ devices::MemoryMapping map_aligned(int fd, std::size_t bytes) {
   auto* const start = static_cast<std::byte*>(space);
   const auto misfit = reinterpret_cast<std::uintptr_t>(start) % kHugePageBytes;
   std::byte* const aligned = start + (misfit == 0 ? 0 : kHugePageBytes - misfit);
-  void* mapped = ::mmap(aligned, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+  const int kind = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
+  void* mapped = ::mmap(aligned, bytes, PROT_READ | PROT_WRITE, kind | MAP_FIXED, fd, 0);
   if (mapped == MAP_FAILED) {
     const int error = errno;
     ::munmap(space, reserved);
@@ -47,7 +51,9 @@ GuestRam::GuestRam(std::uint64_t bytes, HugePages huge_pages) : bytes_(bytes) {
     throw std::runtime_error("guest memory of " + std::to_string(bytes) +
                              " bytes: give a multiple of 2 MiB, at least 2 MiB");
   }
-  const bool created = (huge_pages == HugePages::if_available && create(bytes, true)) || create(bytes, false);
+  const bool wanted = huge_pages == HugePages::if_available;
+  const bool created = (wanted && create(bytes, true)) ||
+                       (wanted && bytes >= kTransparentFrom && create_anonymous(bytes)) || create(bytes, false);
   if (!created) {
     throw std::system_error(
         errno, std::generic_category(),
@@ -78,6 +84,15 @@ bool GuestRam::create(std::uint64_t bytes, bool huge) {
   return true;
 }
 
+bool GuestRam::create_anonymous(std::uint64_t bytes) {
+  devices::MemoryMapping mapping = map_aligned(-1, bytes);
+  if (mapping.data() == nullptr) return false;
+  ::madvise(mapping.data(), bytes, MADV_HUGEPAGE);  // a hint
+  ::madvise(mapping.data(), bytes, MADV_DONTFORK);  // else every write of the guest would copy a page for the child
+  mapping_ = std::move(mapping);
+  return true;
+}
+
 void GuestRam::prefault(std::uint64_t bytes) noexcept {
   const std::size_t length = std::min(bytes, bytes_);
   if (length == 0 || ::madvise(mapping_.data(), length, MADV_POPULATE_WRITE) == 0) return;
@@ -88,6 +103,10 @@ void GuestRam::prefault(std::uint64_t bytes) noexcept {
 }
 
 void GuestRam::discard() noexcept {
+  if (!fd_) {
+    ::madvise(mapping_.data(), bytes_, MADV_DONTNEED);
+    return;
+  }
   if (::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes_)) !=
       0) {
     std::memset(mapping_.data(), 0, bytes_);

@@ -1,6 +1,7 @@
-// A guest's RAM: one memfd, hugepages where the host has some reserved, mapped once, seen by the guest below
-// 3 GiB and above 4 GiB. Pages are touched lazily unless asked otherwise, so an idle guest costs what it has
-// used.
+// A guest's RAM, mapped once, seen by the guest below 3 GiB and above 4 GiB. Hugepages where the host has some reserved;
+// else the memory of an operating system is anonymous, which the kernel backs with transparent hugepages (a guest starts
+// and runs faster: each first touch of a page is an exit), and that of an appliance a memfd. Pages are touched lazily
+// unless asked otherwise, so an idle guest costs what it has used.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,7 @@ class GuestRam {
   [[nodiscard]] bool uses_huge_pages() const noexcept { return huge_; }
   /// The regions as the guest sees them, for devices and for memory slots.
   [[nodiscard]] const devices::GuestMemory& view() const noexcept { return view_; }
-  /// Descriptor behind the memory (guest address 0 at offset 0, 4 GiB at the size of the low region).
+  /// Descriptor behind the memory (guest address 0 at offset 0, 4 GiB at the size of the low region); -1 if anonymous.
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
   /// Touches the first `bytes` now: a first touch by the guest costs several times as much.
@@ -35,6 +36,7 @@ class GuestRam {
 
  private:
   bool create(std::uint64_t bytes, bool huge);
+  bool create_anonymous(std::uint64_t bytes);
 
   std::uint64_t bytes_;
   bool huge_ = false;

@@ -33,7 +33,9 @@ struct Options {
   bool restart = false;
 };
 
-void print_statistics(const VirtualMachine& vm) {
+void print_statistics(const VirtualMachine& vm, double load_seconds, double power_on_seconds) {
+  std::fprintf(stderr, "kernel read and unpacked in %.3f s, machine switched on in %.3f s\n", load_seconds,
+               power_on_seconds);
   const VmStatistics statistics = vm.statistics();
   constexpr const char* kNames[] = {"port reads", "port writes", "memory reads", "memory writes",
                                     "waits",      "interrupted", "other"};
@@ -50,6 +52,11 @@ int run(const Options& options) {
   unsigned running = options.machines;
   bool crashed = false;
 
+  using Clock = std::chrono::steady_clock;
+  const auto seconds_since = [](Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+  auto begin = Clock::now();
   const auto kernel = std::make_shared<const ElfImage>(load_kernel(options.kernel));
   std::vector<BootModule> modules;
   if (!options.initrd.empty()) modules.push_back({FileContents::read(options.initrd, "initrd"), ""});
@@ -75,14 +82,17 @@ int run(const Options& options) {
     };
     machines.push_back(std::make_unique<VirtualMachine>(kvm, std::move(config)));
   }
+  const double load_seconds = seconds_since(begin);
+  begin = Clock::now();
   for (const auto& machine : machines)
     machine->power_on();
+  const double power_on_seconds = seconds_since(begin);
   bool ended;
   {
     std::unique_lock lock(mutex);
     ended = changed.wait_for(lock, std::chrono::seconds(options.seconds), [&] { return running == 0; });
   }
-  if (options.statistics) print_statistics(*machines.front());
+  if (options.statistics) print_statistics(*machines.front(), load_seconds, power_on_seconds);
   return crashed ? 1 : ended ? 0 : 3;
 }
 

@@ -10,8 +10,9 @@ namespace {
 // PM1 status and enable (tables 4.11 and 4.12). The timer's carry bit is not reported: a 32-bit timer needs none.
 constexpr std::uint16_t kGlobalLock = 1 << 5;
 constexpr std::uint16_t kPowerButton = 1 << 8;
+constexpr std::uint16_t kClock = 1 << 10;  // Linux enables it whatever the FADT says; there is no sleep to wake from
 constexpr std::uint16_t kWake = 1 << 15;
-constexpr std::uint16_t kEnabling = kGlobalLock | kPowerButton;
+constexpr std::uint16_t kEnabling = kGlobalLock | kPowerButton | kClock;
 
 // PM1 control (table 4.13).
 constexpr std::uint16_t kSleepType = 7 << 10;

@@ -47,6 +47,6 @@ class LinuxGuest {
 
 inline constexpr const char* kGuestIsUp = "patchbay: guest is up";
 /// A start takes a second on a real processor and some ten in the emulated host, which may have to share its own.
-inline constexpr std::chrono::seconds kGuestPatience{150};
+inline constexpr std::chrono::seconds kGuestPatience{240};
 
 }  // namespace patchbay::vmm

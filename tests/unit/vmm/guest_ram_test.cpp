@@ -61,6 +61,19 @@ TEST(GuestRam, HugePagesAreOnlyAWish) {
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(ram.view().translate(0, 1)) % (2 * kMiB), 0U);
 }
 
+TEST(GuestRam, LargeGuestsMayBeAnonymous) {
+  GuestRam ram(128 * kMiB, HugePages::if_available);
+  std::byte* const word = ram.view().translate(100 * kMiB, 8);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(ram.view().translate(0, 1)) % (2 * kMiB), 0U);
+  EXPECT_EQ(*word, std::byte{0});
+  *word = std::byte{7};
+  ram.prefault(4 * kMiB);
+  EXPECT_EQ(*word, std::byte{7});
+  ram.discard();
+  EXPECT_EQ(*word, std::byte{0});
+  EXPECT_TRUE(ram.uses_huge_pages() || ram.fd() < 0);
+}
+
 TEST(GuestRam, OddSizesAreRejected) {
   EXPECT_THROW(GuestRam(0, HugePages::never), std::runtime_error);
   EXPECT_THROW(GuestRam(3 * kMiB, HugePages::never), std::runtime_error);
