@@ -1,0 +1,2 @@
+patchbay_fuzzer(virtio_block_fuzzer served/virtio_block_fuzzer.cpp LINK patchbay_block)
+patchbay_fuzzer(virtio_console_fuzzer served/virtio_console_fuzzer.cpp LINK patchbay_console patchbay_entropy)
