@@ -5,11 +5,12 @@
 namespace patchbay::tools::cli {
 
 void add_console(CLI::App& program, int& status) {
-  auto* verb = program.add_subcommand("console", "attach to a router's serial console (Ctrl-] leaves it)");
+  auto* verb =
+      program.add_subcommand("console", "attach to a virtual machine's serial console (Ctrl-] leaves it)");
   auto* selection = new LabSelection;
   auto* node = new std::string;
   selection->add_options(*verb);
-  verb->add_option("node", *node, "router")->required();
+  verb->add_option("node", *node, "virtual machine")->required();
   verb->callback([selection, node, &status] {
     const control::Json found = find_node(selection->connect().call("inspect"), *node);
     if (!found.contains("console")) {

@@ -26,10 +26,10 @@ std::string kvm_path() {
 EngineOptions engine_options() {
   EngineOptions options;
   options.kvm_path = kvm_path();
+  const auto programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   const char* image = std::getenv("PATCHBAY_ROUTER_IMAGE");
-  options.router_image = image != nullptr
-                             ? std::filesystem::path(image)
-                             : std::filesystem::read_symlink("/proc/self/exe").parent_path() / "router.elf";
+  options.router_image = image != nullptr ? std::filesystem::path(image) : programs / "router.elf";
+  options.guest_agent = programs / "patchbay-agent";
   return options;
 }
 

@@ -46,8 +46,9 @@ void add_doctor(CLI::App& program, int& status) {
     const vswitch::EalMemory memory = vswitch::choose_eal_memory();
     line(true, "switch memory", memory.explanation);
     line(true, "CPUs", std::to_string(std::thread::hardware_concurrency()));
-    fmt::print("\nnode kinds: linux {}, bridge {}, router {}\n", root && tun ? "yes" : "no",
-               root && tun ? "yes" : "no", root && tun && probe.kind != vmm::HostKind::none ? "yes" : "no");
+    fmt::print("\nnode kinds: linux {}, bridge {}, router {}, vm {}\n", root && tun ? "yes" : "no",
+               root && tun ? "yes" : "no", root && tun && probe.kind != vmm::HostKind::none ? "yes" : "no",
+               root && tun && probe.kind == vmm::HostKind::full ? "yes" : "no");
     status = root && tun ? 0 : 1;
   });
 }

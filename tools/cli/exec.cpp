@@ -2,6 +2,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tools/cli/agent_exec.h"
 #include "tools/cli/console_session.h"
 #include "tools/cli/lab_selection.h"
 #include "tools/cli/verbs.h"
@@ -12,9 +13,10 @@ namespace patchbay::tools::cli {
 void add_exec(CLI::App& program, int& status) {
   auto* verb = program.add_subcommand("exec", "run a command in a node");
   verb->footer(
-      "In a linux node the command is a program of this host; its exit status is passed on. In a router it "
-      "is typed at the\n"
-      "console.\nExamples:\n  patchbay exec --node h1 -- ping -c 3 10.0.2.2\n  patchbay exec --node r1 -- "
+      "In a linux node the command is a program of this host, in a vm one of the guest, where patchbay-agent "
+      "has "
+      "to run;\nits exit status is passed on. In a router it is typed at the console.\nExamples:\n  patchbay "
+      "exec --node h1 -- ping -c 3 10.0.2.2\n  patchbay exec --node r1 -- "
       "show ip route");
   auto* selection = new LabSelection;
   auto* node = new std::string;
@@ -36,12 +38,16 @@ void add_exec(CLI::App& program, int& status) {
       status = 0;
       return;
     }
+    Command command;
+    command.words = line->empty() ? *words : std::vector<std::string>{"sh", "-c", *line};
+    if (way == "agent") {
+      status = exec_in_guest(selection->connect(), *node, command);
+      return;
+    }
     if (way != "namespace") throw InputError("node '" + *node + "' runs no commands");
     const vswitch::FileDescriptor process(
         static_cast<int>(::syscall(SYS_pidfd_open, found.at("pid").get<int>(), 0)));
     if (!process) throw std::runtime_error("node '" + *node + "' has just ended");
-    Command command;
-    command.words = line->empty() ? *words : std::vector<std::string>{"sh", "-c", *line};
     status = run_in_node_attached(process.get(), command);
   });
 }

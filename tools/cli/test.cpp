@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "tools/cli/agent_exec.h"
 #include "tools/cli/deployment.h"
 #include "tools/cli/lab_selection.h"
 #include "tools/cli/verbs.h"
@@ -46,12 +47,26 @@ class LabTest {
 
   CommandOutcome run_command(const Node& node, const std::vector<std::string>& words,
                              std::chrono::milliseconds timeout) {
-    const int pid = find_node(listing_, node.name).at("pid").get<int>();
+    const control::Json found = find_node(listing_, node.name);
+    if (found.value("exec", "") == "agent") return run_in_vm(node, words, timeout);
+    const int pid = found.at("pid").get<int>();
     const vswitch::FileDescriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!process) throw std::runtime_error("node '" + node.name + "' has ended");
     const CommandResult result =
         run_in_node(process.get(), {words, {node.env.begin(), node.env.end()}}, timeout);
     return {result.status, result.output, result.error_output};
+  }
+
+  CommandOutcome run_in_vm(const Node& node, const std::vector<std::string>& words,
+                           std::chrono::milliseconds timeout) {
+    try {
+      const CommandResult result =
+          run_in_guest(control::Client(RunDirectory(lab_.name).control_socket().string()), node.name,
+                       {words, {}}, timeout);
+      return {result.status, result.output, result.error_output};
+    } catch (const control::RequestError& error) {
+      return {1, "", error.what()};  // its agent may come yet
+    }
   }
 
   Verdict healthy(const Node& node) {

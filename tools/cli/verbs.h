@@ -12,6 +12,7 @@ void add_deploy(CLI::App& program, int& status);
 void add_destroy(CLI::App& program, int& status);
 void add_doctor(CLI::App& program, int& status);
 void add_exec(CLI::App& program, int& status);
+void add_graph(CLI::App& program, int& status);
 void add_image(CLI::App& program, int& status);
 void add_inspect(CLI::App& program, int& status);
 void add_power(CLI::App& program, int& status);

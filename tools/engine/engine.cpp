@@ -39,9 +39,11 @@ Engine::Engine(Lab lab, RunDirectory& directory, const EngineOptions& options)
     create_nodes();
     create_links();
     start_nodes();
+    // From here on users can look on: guests may take a while to boot.
     server_ = std::make_unique<control::Server>(
         loop_, directory_.control_socket().string(),
         [this](const control::Request& request, const Exchange& exchange) { handle(request, exchange); });
+    wait_until_ready();
   } catch (...) {
     tear_down();
     throw;
@@ -100,8 +102,20 @@ void Engine::start_nodes() {
   for (const auto& node : nodes_) {
     if (node) node->start();
   }
+}
+
+void Engine::wait_until_ready() {
   for (const auto& node : nodes_) {
     if (node) node->run_startup_commands();
+  }
+  const auto all_ready = [this] {
+    return std::all_of(nodes_.begin(), nodes_.end(),
+                       [](const auto& node) { return !node || node->is_ready(); });
+  };
+  while (!all_ready()) {
+    loop_.run_one_for(std::chrono::milliseconds(50));
+    if (shut_down_) throw std::runtime_error("the lab was taken down while it came up");
+    if (loop_.stopped()) loop_.restart();
   }
 }
 
@@ -122,9 +136,12 @@ void Engine::handle(const control::Request& request, const Exchange& exchange) {
     power(request, exchange);
   } else if (request.verb == "shutdown") {
     exchange->reply(Json::object());
+    shut_down_ = true;
     boost::asio::post(loop_, [this] { loop_.stop(); });
+  } else if (request.verb == "exec") {
+    node_for(request).exec(request.args, exchange);
   } else {
-    throw RequestError("unknown verb '" + request.verb + "'", "inspect, capture, power, shutdown");
+    throw RequestError("unknown verb '" + request.verb + "'", "inspect, capture, exec, power, shutdown");
   }
 }
 

@@ -37,6 +37,7 @@ class Engine {
   void create_nodes();
   void create_links();
   void start_nodes();
+  void wait_until_ready();
   void tear_down() noexcept;
 
   void handle(const control::Request& request, const Exchange& exchange);
@@ -50,6 +51,7 @@ class Engine {
   RunDirectory& directory_;
   const EngineOptions options_;
   std::chrono::milliseconds bring_up_time_{0};
+  bool shut_down_ = false;
   boost::asio::io_context loop_;
   NodeFactory factory_;
   std::vector<std::unique_ptr<EngineNode>> nodes_;  // by index into lab_.nodes; nullptr for bridges

@@ -6,4 +6,8 @@ void EngineNode::power(const PowerRequest& /*request*/, const Exchange& /*exchan
   throw control::RequestError("it is no machine and has no power switch");
 }
 
+void EngineNode::exec(const control::Json& /*arguments*/, const Exchange& /*exchange*/) {
+  throw control::RequestError("commands reach it in another way");
+}
+
 }  // namespace patchbay::tools

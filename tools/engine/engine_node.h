@@ -48,11 +48,14 @@ class EngineNode {
 
   /// What `inspect` shows besides name and interfaces: always "state"; "failure" if there is one; "pid" of a
   /// namespace's init process; "console", the path of a socket; "exec", how commands get in: "namespace"
-  /// (of "pid"), "console", or absent.
+  /// (of "pid"), "console", "agent" (the verb `exec`), or absent.
   [[nodiscard]] virtual control::Json facts() const = 0;
 
   /// Answers `exchange` when done.
   virtual void power(const PowerRequest& request, const Exchange& exchange);
+  /// Runs a command in the node, for those whose "exec" is "agent". `arguments`: {"words": [program,
+  /// argument...]}. Upgrades the exchange to the stream that tools/agent/protocol.h describes.
+  virtual void exec(const control::Json& arguments, const Exchange& exchange);
 };
 
 }  // namespace patchbay::tools

@@ -4,6 +4,7 @@
 
 #include "tools/engine/namespace_node.h"
 #include "tools/engine/router_node.h"
+#include "tools/engine/vm_node.h"
 
 namespace patchbay::tools {
 
@@ -54,6 +55,9 @@ std::unique_ptr<EngineNode> NodeFactory::make(const Node& node) {
         router_image_ = std::make_shared<vmm::ElfImage>(vmm::ElfImage::load(options_.router_image.string()));
       return std::make_unique<RouterNode>(kvm(), router_image_, node, directory_.console(node.name).string(),
                                           loop_);
+    case NodeKind::vm:
+      if (!services_) services_ = std::make_unique<MachineServices>(options_.guest_agent);
+      return std::make_unique<VmNode>(kvm(), *services_, node, directory_.console(node.name).string(), loop_);
     case NodeKind::bridge:
       break;
   }

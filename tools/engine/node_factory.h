@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tools/engine/engine_node.h"
+#include "tools/engine/machine_services.h"
 #include "tools/engine/run_directory.h"
 #include "tools/lab/model.h"
 #include "vmm/elf_image.h"
@@ -16,6 +17,7 @@ namespace patchbay::tools {
 
 struct EngineOptions {
   std::filesystem::path router_image;
+  std::filesystem::path guest_agent;  // may be missing
   std::string kvm_path = "/dev/kvm";
 };
 
@@ -36,6 +38,7 @@ class NodeFactory {
   const EngineOptions& options_;
   boost::asio::io_context& loop_;
   std::string hosts_file_;
+  std::unique_ptr<MachineServices> services_;          // made for the first vm
   std::unique_ptr<vmm::KvmSystem> kvm_;                // opened for the first machine
   std::shared_ptr<const vmm::ElfImage> router_image_;  // read for the first router
 };

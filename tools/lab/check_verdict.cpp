@@ -68,7 +68,8 @@ std::optional<unsigned> number_before(std::string_view text, std::string_view wo
 
 Verdict judge_action(const PingCheck& ping, const CommandOutcome& outcome) {
   const auto sent = number_before(outcome.output, " packets transmitted");
-  const auto received = number_before(outcome.output, " received");
+  auto received = number_before(outcome.output, " received");
+  if (!received) received = number_before(outcome.output, " packets received");  // busybox
   if (!sent || !received || *sent == 0) return {false, fmt::format("ping failed, {}", what_it_said(outcome))};
   const double lost = *received >= *sent ? 0.0 : 100.0 * (*sent - *received) / *sent;
   if (lost <= ping.max_loss_percent && *sent >= ping.count)

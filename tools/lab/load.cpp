@@ -22,7 +22,8 @@
 namespace patchbay::tools {
 namespace {
 
-constexpr std::size_t kMaxRouterInterfaces = 31;  // device numbers of a PCI bus beside its host bridge
+constexpr std::size_t kMaxDevices = 31;   // device numbers of a PCI bus beside its host bridge
+constexpr std::size_t kVmOwnDevices = 2;  // entropy and the agent's serial port
 
 std::optional<std::string> environment_variable(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -84,7 +85,7 @@ class LabReader {
     read_levels(*topology);
     read_nodes(*topology);
     read_links(*topology);
-    check_routers();
+    check_machines();
     read_checks();
     return std::move(lab_);
   }
@@ -163,16 +164,20 @@ class LabReader {
     resolve_links(settings, known_, lab_, diagnostics_);
   }
 
-  void check_routers() {
+  void check_machines() {
     for (const Node& node : lab_.nodes) {
-      if (node.kind != NodeKind::router) continue;
-      if (node.interfaces.size() > kMaxRouterInterfaces) {
-        diagnostics_.error(node.at,
-                           fmt::format("router '{}' has {} interfaces", node.name, node.interfaces.size()),
-                           fmt::format("at most {} are possible", kMaxRouterInterfaces), node.name.size());
-        continue;
+      std::size_t possible = kMaxDevices;
+      if (node.boot) possible -= std::min(possible, kVmOwnDevices + node.boot->disks.size());
+      const bool machine = node.kind == NodeKind::router || node.kind == NodeKind::vm;
+      if (machine && node.interfaces.size() > possible) {
+        diagnostics_.error(
+            node.at,
+            fmt::format("{} '{}' has {} interfaces", to_string(node.kind), node.name, node.interfaces.size()),
+            fmt::format("at most {} are possible{}", possible, node.boot ? " beside its disks" : ""),
+            node.name.size());
+      } else if (node.kind == NodeKind::router) {
+        check_router_config(node, diagnostics_);
       }
-      check_router_config(node, diagnostics_);
     }
   }
 
@@ -198,8 +203,32 @@ class LabReader {
 
 }  // namespace
 
+PathKind host_path_kind(const std::filesystem::path& path) {
+  std::error_code error;
+  switch (std::filesystem::status(path, error).type()) {
+    case std::filesystem::file_type::not_found:
+    case std::filesystem::file_type::none:
+      return PathKind::missing;
+    case std::filesystem::file_type::regular:
+    case std::filesystem::file_type::block:
+      return PathKind::file;
+    case std::filesystem::file_type::directory:
+      return PathKind::directory;
+    default:
+      return PathKind::other;
+  }
+}
+
+std::string host_file_start(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::string text(1024, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, stream.gcount())));
+  return text;
+}
+
 Surroundings host_surroundings() {
-  return {environment_variable, read_text_file};
+  return {.variable = environment_variable, .read_file = read_text_file};
 }
 
 LoadResult parse_lab(std::string_view text, const std::filesystem::path& file,

@@ -14,12 +14,20 @@
 
 namespace patchbay::tools {
 
-/// Where variables and startup configurations come from; replaceable for tests.
+enum class PathKind { missing, file, directory, other };
+/// Of the file system of this process; a block device is a file.
+[[nodiscard]] PathKind host_path_kind(const std::filesystem::path& path);
+/// The first KiB of a file, less if it is shorter or cannot be read.
+[[nodiscard]] std::string host_file_start(const std::filesystem::path& path);
+
+/// Where variables, startup configurations and images come from; replaceable for tests.
 struct Surroundings {
   VariableLookup variable;
   /// The content of a text file; throws std::runtime_error whose text gives the cause ("No such file or
   /// directory").
   std::function<std::string(const std::filesystem::path&)> read_file;
+  std::function<PathKind(const std::filesystem::path&)> path_kind = host_path_kind;
+  std::function<std::string(const std::filesystem::path&)> file_start = host_file_start;
 };
 
 /// The process's environment and file system. Files larger than a lab file may be are refused.

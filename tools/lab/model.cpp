@@ -10,6 +10,8 @@ std::string_view to_string(NodeKind kind) {
   switch (kind) {
     case NodeKind::router:
       return "router";
+    case NodeKind::vm:
+      return "vm";
     case NodeKind::linux:
       return "linux";
     case NodeKind::bridge:

@@ -25,6 +25,7 @@ inline constexpr unsigned kMaxMtu = 65521;     // what Linux lets a TAP interfac
 
 enum class NodeKind {
   router,  // Patchbay's router appliance, a virtual machine
+  vm,      // a virtual machine with an operating system of the user's
   linux,   // a Linux network namespace that sees the host's programs
   bridge,  // a learning segment; its interfaces are the names of its ports
 };
@@ -70,6 +71,24 @@ struct HealthCheck {
   Position at;
 };
 
+/// A disk of a vm, in the order of the list /dev/vda, /dev/vdb, ...
+struct Disk {
+  std::filesystem::path source;  // absolute
+  bool read_only = false;
+  bool copy_on_write = false;  // writes go to an overlay that ends with the lab
+};
+
+/// What a vm boots: a kernel, with what it needs.
+struct VmBoot {
+  std::filesystem::path kernel;  // absolute; bzImage or ELF
+  std::filesystem::path initrd;  // absolute; empty: none
+  std::string command_line;      // complete
+  std::vector<Disk> disks;
+  std::chrono::microseconds timeout{
+      std::chrono::seconds(120)};  // until its agent answers, where something needs it
+  Position at;                     // of `image`
+};
+
 struct Node {
   std::string name;
   NodeKind kind = NodeKind::linux;
@@ -77,6 +96,7 @@ struct Node {
   std::string group;
   unsigned cpu = 1;                             // vCPUs of a virtual machine
   std::optional<std::uint64_t> memory_bytes;    // nothing: the kind's default
+  std::optional<VmBoot> boot;                   // of a vm
   std::optional<StartupConfig> startup_config;  // as written; router_boot_config() completes it
   std::vector<std::string> exec;                // run by `sh -c` after the links are up, in order
   std::map<std::string, std::string> env;
@@ -120,7 +140,7 @@ struct Link {
 
 /// `ping` run in `from`.
 struct PingCheck {
-  std::size_t from = 0;  // index into Lab::nodes, a linux node
+  std::size_t from = 0;  // index into Lab::nodes, a linux or vm node
   IpAddress to;
   unsigned count = 3;
   unsigned payload_bytes = 56;

@@ -78,14 +78,19 @@ std::optional<HealthCheck> read_healthcheck(const YamlNode& node, Reader& reader
   return check;
 }
 
-const YamlNode* read_checks(const YamlNode& config, const std::string& what, Reader& reader) {
-  if (!reader.map(config, "config", config_keys())) return nullptr;
+void read_extension(const YamlNode& config, const std::string& what, Reader& reader, NodeSettings& settings) {
+  if (!reader.map(config, "config", config_keys())) return;
   const YamlNode* vars = config.find("vars");
-  if (vars == nullptr || !reader.map(*vars, "vars")) return nullptr;
+  if (vars == nullptr || !reader.map(*vars, "vars")) return;
   const YamlNode* patchbay = vars->find("patchbay");
-  if (patchbay == nullptr || !reader.map(*patchbay, what + ", patchbay", node_extension_keys()))
-    return nullptr;
-  return patchbay->find("checks");
+  if (patchbay == nullptr || !reader.map(*patchbay, what + ", patchbay", node_extension_keys())) return;
+  settings.checks = patchbay->find("checks");
+  if (const YamlNode* kernel = patchbay->find("kernel"))
+    settings.kernel = located(*kernel, reader.text(*kernel, "kernel"));
+  if (const YamlNode* initrd = patchbay->find("initrd"))
+    settings.initrd = located(*initrd, reader.text(*initrd, "initrd"));
+  if (const YamlNode* timeout = patchbay->find("boot-timeout"))
+    settings.boot_timeout = located(*timeout, reader.value(*timeout, "boot-timeout", parse_seconds));
 }
 
 }  // namespace
@@ -102,6 +107,7 @@ NodeSettings read_node_settings(const YamlNode& node, const std::string& what, R
   text("group", settings.group);
   text("type", settings.type);
   text("image", settings.image);
+  text("cmd", settings.cmd);
   text("startup-config", settings.startup_config);
   if (const YamlNode* cpu = node.find("cpu")) {
     if (const auto count = reader.integer(*cpu, "cpu", 1, kMaxCpus)) {
@@ -118,7 +124,7 @@ NodeSettings read_node_settings(const YamlNode& node, const std::string& what, R
   if (const YamlNode* binds = node.find("binds")) settings.binds = reader.text_list(*binds, "binds");
   if (const YamlNode* env = node.find("env")) settings.env = reader.text_map(*env, "env");
   if (const YamlNode* labels = node.find("labels")) settings.labels = reader.text_map(*labels, "labels");
-  if (const YamlNode* config = node.find("config")) settings.checks = read_checks(*config, what, reader);
+  if (const YamlNode* config = node.find("config")) read_extension(*config, what, reader, settings);
   return settings;
 }
 
@@ -130,6 +136,10 @@ void inherit(NodeSettings& settings, const NodeSettings& from) {
   scalar(settings.group, from.group);
   scalar(settings.type, from.type);
   scalar(settings.image, from.image);
+  scalar(settings.cmd, from.cmd);
+  scalar(settings.kernel, from.kernel);
+  scalar(settings.initrd, from.initrd);
+  scalar(settings.boot_timeout, from.boot_timeout);
   scalar(settings.startup_config, from.startup_config);
   scalar(settings.cpu, from.cpu);
   scalar(settings.memory_bytes, from.memory_bytes);

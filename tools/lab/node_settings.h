@@ -2,6 +2,7 @@
 // the levels are put together.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -21,6 +22,7 @@ struct NodeSettings {
   Setting<std::string> group;
   Setting<std::string> type;
   Setting<std::string> image;
+  Setting<std::string> cmd;
   Setting<std::string> startup_config;
   Setting<unsigned> cpu;
   Setting<std::uint64_t> memory_bytes;
@@ -29,7 +31,11 @@ struct NodeSettings {
   std::vector<Located<std::string>> binds;
   std::map<std::string, Located<std::string>> env;
   std::map<std::string, Located<std::string>> labels;
-  const YamlNode* checks = nullptr;  // config.vars.patchbay.checks; belongs to its level, is not inherited
+  // Under config.vars.patchbay:
+  Setting<std::string> kernel;
+  Setting<std::string> initrd;
+  Setting<std::chrono::microseconds> boot_timeout;
+  const YamlNode* checks = nullptr;  // belongs to its level, is not inherited
 };
 
 /// Reads one level. `what` names it in messages: "node 'r1'". Absent values stay empty.

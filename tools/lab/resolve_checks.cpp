@@ -61,13 +61,17 @@ class CheckReader {
   }
 
  private:
+  static bool has_programs(const Node& node) {
+    return node.kind == NodeKind::linux || node.kind == NodeKind::vm;
+  }
+
   // Index of a node that commands can run in.
   std::optional<std::size_t> read_node(const YamlNode& check, std::string_view key) {
     const YamlNode* value = check.find(key);
     if (value == nullptr) {
       if (here_) return runs_commands(check, *here_);
       reader_.error(check, fmt::format("the check does not say which node it runs in"),
-                    fmt::format("write {}: with the name of a linux node", key));
+                    fmt::format("write {}: with the name of a linux or vm node", key));
       return std::nullopt;
     }
     const auto name = reader_.text(*value, key);
@@ -77,7 +81,7 @@ class CheckReader {
     }
     std::vector<std::string_view> names;
     for (const Node& node : lab_.nodes) {
-      if (node.kind == NodeKind::linux) names.push_back(node.name);
+      if (has_programs(node)) names.push_back(node.name);
     }
     reader_.error(*value, fmt::format("the check names a node '{}' that is not in 'nodes'", *name),
                   suggestion(*name, names));
@@ -86,10 +90,10 @@ class CheckReader {
 
   std::optional<std::size_t> runs_commands(const YamlNode& at, std::size_t index) {
     const Node& node = lab_.nodes[index];
-    if (node.kind == NodeKind::linux) return index;
+    if (has_programs(node)) return index;
     reader_.error(
         at, fmt::format("the check cannot run in '{}', a node of kind '{}'", node.name, to_string(node.kind)),
-        "name a linux node");
+        "name a linux or vm node");
     return std::nullopt;
   }
 

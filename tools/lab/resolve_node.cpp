@@ -9,12 +9,14 @@
 
 #include "tools/lab/startup_config.h"
 #include "tools/lab/suggest.h"
+#include "tools/lab/vm_boot.h"
 
 namespace patchbay::tools {
 namespace {
 
-constexpr std::array<std::string_view, 3> kAvailableKinds{"router", "linux", "bridge"};
-constexpr std::array<std::string_view, 3> kLaterKinds{"vm", "frr", "external"};
+constexpr std::array<std::string_view, 4> kAvailableKinds{"router", "vm", "linux", "bridge"};
+constexpr std::array<std::string_view, 2> kLaterKinds{"frr", "external"};
+constexpr std::uint64_t kMinVmMemory = std::uint64_t{32} << 20U;
 
 class NodeResolver {
  public:
@@ -36,11 +38,17 @@ class NodeResolver {
       const Located<std::string> setting{expanded(*settings_.startup_config), settings_.startup_config->at};
       node.startup_config = read_startup_config(setting, lab_.file, surroundings_, diagnostics_);
     }
-    if (kind == NodeKind::linux) {
+    if (kind == NodeKind::vm) {
+      node.boot = resolve_vm_boot(name_, expanded_settings(), lab_.file, surroundings_, diagnostics_);
+      if (node.memory_bytes && *node.memory_bytes < kMinVmMemory)
+        diagnostics_.error(settings_.memory_bytes->at, "too little memory for an operating system",
+                           "give a vm at least 32MiB");
+    }
+    if (kind == NodeKind::linux) add_binds(node);
+    if (kind == NodeKind::linux || kind == NodeKind::vm) {
       for (const Located<std::string>& command : settings_.exec)
         node.exec.push_back(expanded(command));
       node.env = expanded(settings_.env);
-      add_binds(node);
       if (settings_.healthcheck) {
         node.healthcheck = settings_.healthcheck->value;
         for (std::string& word : node.healthcheck->command)
@@ -53,6 +61,17 @@ class NodeResolver {
  private:
   std::string expanded(const Located<std::string>& text) const {
     return expand_magic_words(text.value, lab_.name, name_.value);
+  }
+
+  /// The settings that name files of a vm.
+  NodeSettings expanded_settings() const {
+    NodeSettings settings = settings_;
+    for (auto* text : {&settings.image, &settings.cmd, &settings.kernel, &settings.initrd}) {
+      if (*text) (*text)->value = expanded(**text);
+    }
+    for (Located<std::string>& bind : settings.binds)
+      bind.value = expanded(bind);
+    return settings;
   }
 
   std::map<std::string, std::string> expanded(
@@ -98,11 +117,12 @@ class NodeResolver {
 
 Parsed<NodeKind> parse_kind(std::string_view name) {
   if (name == "router") return NodeKind::router;
+  if (name == "vm") return NodeKind::vm;
   if (name == "linux") return NodeKind::linux;
   if (name == "bridge") return NodeKind::bridge;
   if (std::find(kLaterKinds.begin(), kLaterKinds.end(), name) != kLaterKinds.end()) {
     return Fault{fmt::format("nodes of kind '{}' are not available in this version", name),
-                 "available are: router, linux, bridge"};
+                 "available are: router, vm, linux, bridge"};
   }
   return Fault{fmt::format("unknown kind '{}'", name),
                suggestion(name, {kAvailableKinds.begin(), kAvailableKinds.end()})};
@@ -114,6 +134,13 @@ void check_kind_settings(NodeKind kind, const NodeSettings& settings, Diagnostic
                           fmt::format("'{}' has no effect on a node of kind '{}'", key, to_string(kind)),
                           why);
   };
+  if (kind == NodeKind::vm) return;  // it can do all of it, or says what is wrong with it
+  for (const auto& [key, setting] :
+       {std::pair("kernel", &settings.kernel), std::pair("initrd", &settings.initrd)}) {
+    if (*setting) has_no_effect(key, (*setting)->at, "only a vm boots one");
+  }
+  if (settings.boot_timeout) has_no_effect("boot-timeout", settings.boot_timeout->at, "only a vm takes time");
+  if (settings.cmd) has_no_effect("cmd", settings.cmd->at, "it is the kernel command line of a vm");
   if (settings.image) {
     has_no_effect("image", settings.image->at,
                   kind == NodeKind::linux ? "it sees the host's programs" : "it is built in");
@@ -163,7 +190,7 @@ std::optional<Node> resolve_node(const Located<std::string>& name, NodeSettings 
   if (!settings.kind) settings.kind = levels.defaults.kind;
   if (!settings.kind) {
     diagnostics.error(name.at, fmt::format("node '{}' has no kind", name.value),
-                      "write kind: router, linux or bridge", name.value.size());
+                      "write kind: router, vm, linux or bridge", name.value.size());
     return std::nullopt;
   }
   const Parsed<NodeKind> kind = parse_kind(settings.kind->value);

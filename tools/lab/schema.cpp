@@ -25,6 +25,7 @@ constexpr Key kNode[] = {
     {"group"},
     {"type"},
     {"image"},
+    {"cmd"},
     {"startup-config"},
     {"exec"},
     {"binds"},
@@ -53,7 +54,6 @@ constexpr Key kNode[] = {
     {"sysctls", "set them with exec: [\"sysctl -w ...\"]"},
     {"env-files", "write the variables under env"},
     {"entrypoint", kNoContainer},
-    {"cmd", kNoContainer},
     {"user", kNoContainer},
     {"runtime", kNoContainer},
     {"image-pull-policy", kNoContainer},
@@ -77,7 +77,7 @@ constexpr Key kEndpoint[] = {{"node"}, {"interface"}, {"mac"}, {"ipv4"}, {"ipv6"
 
 constexpr Key kLinkExtension[] = {{"checks"}, {"lossless"}, {"netem"}, {"nic"}, {"queues"}};
 constexpr Key kEndpointExtension[] = {{"nic"}, {"queues"}};
-constexpr Key kNodeExtension[] = {{"checks"}};
+constexpr Key kNodeExtension[] = {{"checks"}, {"kernel"}, {"initrd"}, {"boot-timeout"}};
 constexpr Key kNetem[] = {{"a-to-z"}, {"z-to-a"}};
 constexpr Key kNetemDirection[] = {{"delay"},   {"jitter"},    {"loss"},   {"rate"},
                                    {"reorder"}, {"duplicate"}, {"corrupt"}};

@@ -23,6 +23,10 @@ for example in two-lans bridge chain; do
   "$patchbay" test -t "$examples/$example.clab.yml" || fail "$example"
 done
 
+check "drawings of the lab"
+"$patchbay" graph -t "$lab" --dot | grep -q '"h1" -- "r1" \[taillabel="eth1\\n10.0.1.2/24", headlabel="eth0"\];' || fail "graph --dot"
+"$patchbay" graph -t "$lab" --mermaid | grep -q 'n1 ---|"eth1 10.0.1.2/24 — eth0"| n0' || fail "graph --mermaid"
+
 check "10,000 pings through the router, none lost"
 "$patchbay" deploy -t "$lab"
 in_h1 ping -q -f -c 10000 10.0.2.2 | tee "$work/flood"
@@ -136,4 +140,14 @@ status=0
 PATCHBAY_KVM_DEVICE=/dev/absent "$patchbay" deploy -t "$lab" 2>"$work/errors" || status=$?
 cat "$work/errors"
 [[ $status -eq 1 ]] && grep -q "needs KVM" "$work/errors" || fail "no clear refusal"
+if "$patchbay" doctor | grep -q 'vm no'; then
+  check "where an operating system's kernel would crawl, a vm is refused at once"
+  printf '\x7fELF' >"$work/kernel"
+  printf 'name: crawl\ntopology: {nodes: {v1: {kind: vm, image: kernel}}}\n' >"$work/crawl.clab.yml"
+  status=0
+  "$patchbay" deploy -t "$work/crawl.clab.yml" 2>"$work/errors" || status=$?
+  cat "$work/errors"
+  [[ $status -eq 1 ]] && grep -q "Use a host with VMX or SVM" "$work/errors" || fail "no clear refusal"
+  [[ ! -e /run/patchbay/crawl ]] || fail "something was created"
+fi
 echo "passed"

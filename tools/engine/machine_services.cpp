@@ -1,0 +1,35 @@
+#include "tools/engine/machine_services.h"
+
+#include <algorithm>
+
+#include "tools/engine/cpio_archive.h"
+#include "vmm/kernel/linux_image.h"
+
+namespace patchbay::tools {
+
+std::shared_ptr<const vmm::ElfImage> MachineServices::kernel(const std::filesystem::path& path) {
+  auto& image = kernels_[path];
+  if (!image) image = std::make_shared<const vmm::ElfImage>(vmm::load_kernel(path.string()));
+  return image;
+}
+
+vmm::FileContents MachineServices::initrd(const std::filesystem::path& path) {
+  const auto known = initrds_.find(path);
+  if (known != initrds_.end()) return known->second;
+  vmm::FileContents initrd = vmm::FileContents::read(path.string(), "initial RAM disk");
+  if (std::filesystem::exists(agent_)) {
+    CpioArchive archive;
+    archive.add_folder("patchbay");
+    archive.add_program("patchbay/agent", vmm::FileContents::read(agent_.string(), "guest agent").bytes());
+    const std::vector<std::byte> appended = archive.finish();
+    const std::size_t start = (initrd.size() + 3) / 4 * 4;
+    initrd = vmm::FileContents::filled(start + appended.size(), [&](std::span<std::byte> to) {
+      std::fill(to.begin(), to.end(), std::byte{0});
+      std::copy(initrd.bytes().begin(), initrd.bytes().end(), to.begin());
+      std::copy(appended.begin(), appended.end(), to.begin() + static_cast<std::ptrdiff_t>(start));
+    });
+  }
+  return initrds_.emplace(path, std::move(initrd)).first->second;
+}
+
+}  // namespace patchbay::tools
