@@ -27,6 +27,7 @@ class ReceiveQueue {
   };
 
   [[nodiscard]] Ring& ring() noexcept { return ring_; }
+  [[nodiscard]] const Ring& ring() const noexcept { return ring_; }
   /// Why the queue stopped: the ring's reason, or a buffer no frame can ever go into.
   [[nodiscard]] virtio::RingError error() const noexcept {
     return useless_buffer_ ? virtio::RingError::useless_buffer : ring_.error();

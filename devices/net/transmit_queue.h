@@ -24,6 +24,7 @@ template <virtio::DeviceRing Ring>
 class TransmitQueue {
  public:
   [[nodiscard]] Ring& ring() noexcept { return ring_; }
+  [[nodiscard]] const Ring& ring() const noexcept { return ring_; }
 
   /// Appends waiting frames to the empty `burst`. A chain that holds no frame is counted and handed back at
   /// once, but only in front of the first frame: behind one, it waits for the next pull, so that what

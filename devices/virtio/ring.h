@@ -126,6 +126,9 @@ struct RingSetup {
   bool event_index = false;  // VIRTIO_F_EVENT_IDX was acknowledged
   bool indirect = false;     // VIRTIO_F_INDIRECT_DESC was acknowledged
   bool packed = false;       // VIRTIO_F_RING_PACKED was acknowledged
+  // A ring that ran before: its first chain is at `next_avail`, and its used index counts on from what it says.
+  bool resume = false;
+  std::uint16_t next_avail = 0;
 };
 
 template <typename R>

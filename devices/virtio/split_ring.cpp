@@ -25,6 +25,10 @@ RingError SplitRing::enable(const GuestMemory& memory, const RingSetup& setup) n
   mask_ = static_cast<std::uint16_t>(setup.size - 1);
   event_index_ = setup.event_index;
   indirect_ = setup.indirect;
+  if (setup.resume) {
+    next_avail_ = seen_avail_ = setup.next_avail;
+    next_used_ = used_index_ = load_relaxed(used_ + kUsedIndex);
+  }
   return RingError::none;
 }
 

@@ -36,7 +36,7 @@ class SplitRing {
     std::uint16_t next_used;
   };
 
-  /// Translates and validates the ring and starts at index 0. `memory` must outlive the ring. On an error the
+  /// Translates and validates the ring and starts at index 0, or resumes. `memory` must outlive the ring. On an error the
   /// ring is disabled and error() tells why.
   RingError enable(const GuestMemory& memory, const RingSetup& setup) noexcept;
   /// Forgets the ring, its error and its event state.
@@ -52,6 +52,8 @@ class SplitRing {
   [[nodiscard]] PopStatus pop(SegmentList& list, Chain& chain) noexcept;
 
   [[nodiscard]] Mark mark() const noexcept { return {next_avail_, next_used_}; }
+  /// RingSetup::next_avail for whoever goes on with the ring. Precondition: nothing is popped or staged.
+  [[nodiscard]] std::uint16_t position() const noexcept { return next_avail_; }
   /// Chains popped and entries staged since `mark` are as if they never were. Not across a flush() of such
   /// entries.
   void rewind(Mark mark) noexcept {

@@ -1,16 +1,19 @@
-// A small guest memory for tests of device models: one region of page-aligned host memory, with an allocator
-// for the driver doubles that live in it.
+// A small guest memory for tests of device models: one region of a memfd, which can be shared as a hypervisor
+// shares it, with an allocator for the driver doubles that live in it.
 #pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <span>
 
+#include "devices/bus.h"
 #include "devices/guest_memory.h"
+#include "devices/memory_mapping.h"
 
 namespace patchbay::devices::testing {
 
@@ -19,18 +22,19 @@ class GuestRam {
   static constexpr std::uint64_t kBase = 0x10'0000;
 
   explicit GuestRam(std::size_t bytes = 1 << 20)
-      : host_(static_cast<std::byte*>(std::aligned_alloc(4096, bytes))),
+      : fd_(create(bytes)),
+        host_(fd_.get(), bytes, PROT_READ | PROT_WRITE, "a test's guest memory"),
         bytes_(bytes),
-        memory_({{kBase, std::span(host_.get(), bytes)}}) {
-    std::memset(host_.get(), 0, bytes);
-  }
+        memory_({{kBase, host_.bytes()}}) {}
 
   [[nodiscard]] const GuestMemory& memory() const noexcept { return memory_; }
   [[nodiscard]] std::uint64_t end() const noexcept { return kBase + bytes_; }
-  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {host_.get(), bytes_}; }
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return host_.bytes(); }
+  /// The file behind the memory; kBase is at offset 0.
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   /// Host memory behind a guest address, which must lie in the region.
   [[nodiscard]] std::byte* at(std::uint64_t address) const noexcept {
-    return host_.get() + (address - kBase);
+    return host_.data() + (address - kBase);
   }
   template <typename T>
   [[nodiscard]] T load(std::uint64_t address) const noexcept {
@@ -52,10 +56,14 @@ class GuestRam {
   }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const noexcept { std::free(p); }
-  };
-  std::unique_ptr<std::byte, Free> host_;
+  static FileDescriptor create(std::size_t bytes) {
+    FileDescriptor fd(::memfd_create("test-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) throw std::bad_alloc();
+    return fd;
+  }
+
+  FileDescriptor fd_;
+  MemoryMapping host_;
   std::size_t bytes_;
   std::size_t used_ = 0;
   GuestMemory memory_;

@@ -1,0 +1,393 @@
+#include "devices/vhost_user/vhost_user_port.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <chrono>
+#include <stdexcept>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "devices/net/flow_hash.h"
+
+namespace patchbay::devices::vhost_user {
+namespace {
+
+using virtio::FeatureSet;
+using virtio::RingError;
+
+constexpr std::uint16_t kSmallestMtu = 68;  // 5.1.4.1
+constexpr std::uint32_t kEthernetHeader = 14;
+constexpr std::uint32_t kVlanTag = 4;
+constexpr unsigned kMostPairs = 128;  // ring numbers have 8 bits on the socket
+
+constexpr unsigned kReceive = 0;
+constexpr unsigned kTransmit = 1;
+
+FeatureSet offered(const VhostUserConfig& config) {
+  return virtio::kFeatureVersion1 | virtio::kFeatureEventIndex | virtio::kFeatureIndirectDescriptors |
+         net::kFeatureMtu | net::kFeatureStatus | net::kFeatureMergeableRx |
+         (config.queue_pairs > 1 ? net::kFeatureControlQueue | net::kFeatureMultiqueue : 0) |
+         (config.offloads ? net::kOffloadFeatures : 0);
+}
+
+FileDescriptor make_eventfd() {
+  FileDescriptor fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!fd) {
+    throw std::system_error(errno, std::generic_category(),
+                            "cannot create an eventfd; raise the limit of open files (ulimit -n)");
+  }
+  return fd;
+}
+
+FileDescriptor make_epoll() {
+  FileDescriptor fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!fd) {
+    throw std::system_error(errno, std::generic_category(),
+                            "cannot create an epoll instance; raise the limit of open files (ulimit -n)");
+  }
+  return fd;
+}
+
+/// Precondition: `fd` is an eventfd that does not block.
+void signal(int fd) noexcept {
+  const std::uint64_t one = 1;
+  while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
+void require_eventfd(const FileDescriptor& fd) {
+  if (!fd) return;
+  const std::string link = "/proc/self/fd/" + std::to_string(fd.get());
+  std::array<char, 64> target{};
+  const ssize_t length = ::readlink(link.c_str(), target.data(), target.size());
+  constexpr std::string_view kEventfd = "anon_inode:[eventfd]";
+  if (length < 0 || std::string_view(target.data(), static_cast<std::size_t>(length)) != kEventfd ||
+      ::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) {
+    throw std::runtime_error("a notification descriptor is no eventfd");
+  }
+}
+
+VhostUserPort::VhostUserPort(std::string name, const VhostUserConfig& config)
+    : Port(std::move(name)),
+      offered_(offered(config)),
+      mtu_(config.mtu),
+      wake_(make_epoll()),
+      restart_(make_eventfd()),
+      attention_(make_eventfd()) {
+  if (config.mtu < kSmallestMtu) {
+    throw std::runtime_error(this->name() + ": MTU " + std::to_string(config.mtu) +
+                             " is too small; use 68 to 65535");
+  }
+  if (config.queue_pairs == 0 || config.queue_pairs > kMostPairs) {
+    throw std::runtime_error(this->name() + ": " + std::to_string(config.queue_pairs) +
+                             " queue pairs are not possible; use 1 to " + std::to_string(kMostPairs));
+  }
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  if (::epoll_ctl(wake_.get(), EPOLL_CTL_ADD, restart_.get(), &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "cannot watch an eventfd");
+  }
+  for (unsigned i = 0; i < config.queue_pairs; ++i)
+    pairs_.push_back(std::make_unique<QueuePair>());
+  receivers_.reserve(config.queue_pairs);
+  rules_.longest_frame = config.mtu + kEthernetHeader + kVlanTag;
+  rules_.link_up = config.link_up;
+}
+
+// --- data path -------------------------------------------------------------------------------------------
+
+void VhostUserPort::pull(vswitch::Burst& burst) {
+  const std::lock_guard lock(mutex_);
+  // One pair a pull, in turn, so that release() has one ring to complete.
+  for (std::size_t tried = 0; tried < pairs_.size(); ++tried) {
+    const std::size_t at = next_pair_;
+    if (++next_pair_ == pairs_.size()) next_pair_ = 0;
+    QueuePair& pair = *pairs_[at];
+    if (!pair.can_transmit()) continue;
+    const bool interrupt = pair.transmit.pull(burst, rules_, counters.in, copied_);
+    if (interrupt && pair.call[kTransmit]) signal(pair.call[kTransmit].get());
+    if (pair.transmit.ring().error() != RingError::none) [[unlikely]]
+      report();
+    if (burst.empty()) continue;
+    pull_outstanding_ = true;
+    pulled_pair_ = at;
+    return;
+  }
+}
+
+void VhostUserPort::release(std::size_t consumed) {
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(pull_outstanding_, false)) return;
+  QueuePair& pair = *pairs_[pulled_pair_];
+  if (pair.transmit.release(consumed) && pair.call[kTransmit]) signal(pair.call[kTransmit].get());
+}
+
+std::size_t VhostUserPort::push(std::span<const vswitch::FrameView* const> frames) {
+  const std::lock_guard lock(mutex_);
+  if (!rules_.link_up) {
+    counters.out.drop(vswitch::DropReason::link_down, frames.size());
+    return frames.size();
+  }
+  if (receivers_.empty()) {
+    counters.out.drop(vswitch::DropReason::not_ready, frames.size());
+    return frames.size();
+  }
+  if (receivers_.size() > 1) return push_steered(frames);
+  bool interrupt = false;
+  const std::size_t pair = receivers_.front();
+  const std::size_t pushed = push_to(pair, frames, interrupt);
+  if (interrupt) signal(pairs_[pair]->call[kReceive].get());
+  return pushed;
+}
+
+std::size_t VhostUserPort::push_to(std::size_t index, std::span<const vswitch::FrameView* const> frames,
+                                   bool& interrupt) noexcept {
+  QueuePair& pair = *pairs_[index];
+  const auto pushed = pair.receive.push(frames, rules_, counters.out, copied_);
+  interrupt |= pushed.interrupt && pair.call[kReceive].valid();
+  if (pair.receive.error() == RingError::none) [[likely]]
+    return pushed.frames;
+  report();
+  find_receivers();
+  counters.out.drop(vswitch::DropReason::not_ready, frames.size() - pushed.frames);
+  return frames.size();
+}
+
+// Frames of one flow go to one queue. Runs of frames for the same queue are pushed as they come, so that what
+// finds no room is a suffix.
+std::size_t VhostUserPort::push_steered(std::span<const vswitch::FrameView* const> frames) noexcept {
+  std::array<bool, kMostPairs> interrupt{};
+  const auto queue_of = [this](const vswitch::FrameView& frame) {
+    return receivers_[net::flow_hash(frame) % receivers_.size()];
+  };
+  std::size_t done = 0;
+  while (done < frames.size() && !receivers_.empty()) {
+    const std::size_t pair = queue_of(*frames[done]);
+    std::size_t end = done + 1;
+    while (end < frames.size() && queue_of(*frames[end]) == pair)
+      ++end;
+    const std::size_t pushed = push_to(pair, frames.subspan(done, end - done), interrupt[pair]);
+    done += pushed;
+    if (done < end) break;
+  }
+  if (receivers_.empty() && done < frames.size()) {
+    counters.out.drop(vswitch::DropReason::not_ready, frames.size() - done);
+    done = frames.size();
+  }
+  for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    if (interrupt[i]) signal(pairs_[i]->call[kReceive].get());
+  }
+  return done;
+}
+
+vswitch::OffloadSet VhostUserPort::accepts() const noexcept {
+  return net::accepted_offloads(acknowledged_.load(std::memory_order_acquire));
+}
+
+bool VhostUserPort::arm() {
+  const std::lock_guard lock(mutex_);
+  armed_ = true;
+  bool waiting = false;
+  for (const auto& pair : pairs_) {
+    if (!pair->can_transmit()) continue;
+    // A peer that gave no descriptor has to be polled.
+    waiting |= pair->transmit.ring().enable_notifications() || !pair->kick[kTransmit];
+    if (pair->transmit.ring().error() != RingError::none) report();
+  }
+  if (memory_ != nullptr && memory_->lost()) [[unlikely]]
+    report();
+  return waiting;
+}
+
+void VhostUserPort::disarm() {
+  {
+    const std::lock_guard lock(mutex_);
+    armed_ = false;
+    for (const auto& pair : pairs_) {
+      if (pair->can_transmit()) pair->transmit.ring().disable_notifications();
+    }
+  }
+  // Edge-triggered: taking the events is enough, and the peer's descriptors are never read.
+  std::array<epoll_event, 16> events;
+  while (::epoll_wait(wake_.get(), events.data(), static_cast<int>(events.size()), 0) ==
+         static_cast<int>(events.size())) {
+  }
+}
+
+void VhostUserPort::report() noexcept {
+  if (std::exchange(reported_, true)) return;
+  signal(attention_.get());
+}
+
+// --- control ---------------------------------------------------------------------------------------------
+
+std::unique_lock<std::mutex> VhostUserPort::lock_at_rest() const {
+  std::unique_lock lock(mutex_);
+  while (pull_outstanding_) {
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::microseconds(10));
+    lock.lock();
+  }
+  return lock;
+}
+
+virtio::SplitRing& VhostUserPort::ring(unsigned index) noexcept {
+  QueuePair& pair = *pairs_[index / 2];
+  return index % 2 == kReceive ? pair.receive.ring() : pair.transmit.ring();
+}
+
+const virtio::SplitRing& VhostUserPort::ring(unsigned index) const noexcept {
+  const QueuePair& pair = *pairs_[index / 2];
+  return index % 2 == kReceive ? pair.receive.ring() : pair.transmit.ring();
+}
+
+void VhostUserPort::find_receivers() noexcept {
+  receivers_.clear();  // capacity for all was reserved
+  for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    if (pairs_[i]->can_receive()) receivers_.push_back(static_cast<std::uint16_t>(i));
+  }
+}
+
+void VhostUserPort::set_link(bool up) {
+  const std::lock_guard lock(mutex_);
+  rules_.link_up = up;
+}
+
+void VhostUserPort::set_features(FeatureSet features) {
+  const auto lock = lock_at_rest();
+  rules_.acknowledged = features;
+  rules_.accepted = net::accepted_offloads(features);
+  acknowledged_.store(features, std::memory_order_release);
+}
+
+void VhostUserPort::set_memory(std::shared_ptr<const PeerMemory> memory) {
+  std::shared_ptr<const PeerMemory> old;  // unmapped after the lock is given up
+  const auto lock = lock_at_rest();
+  old = std::exchange(memory_, std::move(memory));
+}
+
+RingError VhostUserPort::start(unsigned index, const virtio::RingSetup& setup) {
+  const auto lock = lock_at_rest();
+  QueuePair& pair = *pairs_[index / 2];
+  if (memory_ == nullptr) return RingError::unmapped_ring;
+  const RingError error = ring(index).enable(memory_->guest(), setup);
+  if (error != RingError::none) return error;
+  if (index % 2 == kReceive) {
+    pair.receive.forget_error();
+    pair.receive.ring().disable_notifications();
+  } else if (armed_) {
+    static_cast<void>(pair.transmit.ring().enable_notifications());
+  } else {
+    pair.transmit.ring().disable_notifications();
+  }
+  find_receivers();
+  signal(restart_.get());  // chains may have been made available before
+  return RingError::none;
+}
+
+std::uint16_t VhostUserPort::stop_locked(unsigned index) noexcept {
+  virtio::SplitRing& stopped = ring(index);
+  const std::uint16_t position = stopped.enabled() ? stopped.position() : std::uint16_t{0};
+  stopped.disable();
+  if (index % 2 == kReceive) pairs_[index / 2]->receive.forget_error();
+  find_receivers();
+  return position;
+}
+
+std::uint16_t VhostUserPort::stop(unsigned index) {
+  const auto lock = lock_at_rest();
+  return stop_locked(index);
+}
+
+void VhostUserPort::set_enabled(unsigned index, bool enabled) {
+  const auto lock = lock_at_rest();
+  pairs_[index / 2]->enabled[index % 2] = enabled;
+  find_receivers();
+  signal(restart_.get());
+}
+
+void VhostUserPort::replace_kick(unsigned index, FileDescriptor fd) {
+  FileDescriptor& kick = pairs_[index / 2]->kick[index % 2];
+  if (index % 2 == kTransmit) {
+    if (kick) ::epoll_ctl(wake_.get(), EPOLL_CTL_DEL, kick.get(), nullptr);
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    if (fd && ::epoll_ctl(wake_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) {
+      kick.reset();
+      throw std::runtime_error("a notification descriptor cannot be watched");
+    }
+  }
+  kick = std::move(fd);
+}
+
+void VhostUserPort::set_kick(unsigned index, FileDescriptor fd) {
+  require_eventfd(fd);
+  const auto lock = lock_at_rest();
+  replace_kick(index, std::move(fd));
+}
+
+void VhostUserPort::set_call(unsigned index, FileDescriptor fd) {
+  require_eventfd(fd);
+  const auto lock = lock_at_rest();
+  pairs_[index / 2]->call[index % 2] = std::move(fd);
+}
+
+void VhostUserPort::disconnect() {
+  std::shared_ptr<const PeerMemory> old;
+  const auto lock = lock_at_rest();
+  for (unsigned index = 0; index < ring_count(); ++index) {
+    stop_locked(index);
+    replace_kick(index, {});
+    QueuePair& pair = *pairs_[index / 2];
+    pair.call[index % 2].reset();
+    pair.enabled[index % 2] = false;
+  }
+  find_receivers();
+  rules_.acknowledged = 0;
+  rules_.accepted = {};
+  acknowledged_.store(0, std::memory_order_release);
+  old = std::move(memory_);
+  memory_ = nullptr;
+}
+
+VhostUserPort::Error VhostUserPort::take_error() {
+  std::uint64_t count = 0;
+  while (::read(attention_.get(), &count, sizeof count) < 0 && errno == EINTR) {
+  }
+  const std::lock_guard lock(mutex_);
+  reported_ = false;
+  Error error;
+  error.memory_lost = memory_ != nullptr && memory_->lost();
+  for (unsigned index = 0; index < ring_count(); ++index) {
+    const QueuePair& pair = *pairs_[index / 2];
+    const RingError reason = index % 2 == kReceive ? pair.receive.error() : pair.transmit.ring().error();
+    if (reason == RingError::none) continue;
+    error.ring = index;
+    error.reason = reason;
+    break;
+  }
+  return error;
+}
+
+VhostUserPort::RingState VhostUserPort::ring_state(unsigned index) const {
+  const std::lock_guard lock(mutex_);
+  const QueuePair& pair = *pairs_[index / 2];
+  return {ring(index).size(), pair.enabled[index % 2],
+          index % 2 == kReceive ? pair.receive.error() : pair.transmit.ring().error()};
+}
+
+std::uint64_t VhostUserPort::memory_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return memory_ != nullptr ? memory_->bytes() : 0;
+}
+
+}  // namespace patchbay::devices::vhost_user

@@ -1,0 +1,153 @@
+// A port of the switch whose rings lie in the memory of another program: a VM of another hypervisor or a DPDK
+// application that speaks vhost-user. The rings and queues are those of the in-process virtio-net device, so
+// frames take the same single-copy path; only who sets them up differs (session.h).
+//
+// Threads: the data path (pull, release, push, arm, disarm) belongs to the port's worker, everything under
+// "control" to one control thread; both meet on the port's mutex, once per burst. Control calls that take
+// memory or rings away wait, some microseconds, until the worker has released what it pulled.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "devices/bus.h"
+#include "devices/net/frame_rules.h"
+#include "devices/net/receive_queue.h"
+#include "devices/net/transmit_queue.h"
+#include "devices/vhost_user/peer_memory.h"
+#include "devices/virtio/split_ring.h"
+#include "vswitch/port.h"
+
+namespace patchbay::devices::vhost_user {
+
+/// Throws std::runtime_error unless `fd` is an eventfd or none, and makes it non-blocking: a pipe or a socket
+/// in its place could make us wait for the peer.
+void require_eventfd(const FileDescriptor& fd);
+
+struct VhostUserConfig {
+  std::uint16_t mtu = 1500;  // bytes behind the Ethernet header; one VLAN tag may come on top
+  unsigned queue_pairs = 1;  // most that the peer may use, up to 128
+  bool offloads = false;     // offer checksum and TCP segmentation offload, both ways
+  bool link_up = true;
+};
+
+class VhostUserPort final : public vswitch::Port {
+ public:
+  /// Throws std::runtime_error on a configuration that makes no sense, std::system_error without a descriptor
+  /// left.
+  VhostUserPort(std::string name, const VhostUserConfig& config);
+
+  // vswitch::Port
+  void pull(vswitch::Burst& burst) override;
+  void release(std::size_t consumed) override;
+  [[nodiscard]] std::size_t push(std::span<const vswitch::FrameView* const> frames) override;
+  [[nodiscard]] vswitch::OffloadSet accepts() const noexcept override;
+  [[nodiscard]] int wake_fd() const noexcept override { return wake_.get(); }
+  [[nodiscard]] bool arm() override;
+  void disarm() override;
+  /// Frames in both directions are dropped as link_down while it is down. The protocol has no way to tell the
+  /// guest.
+  void set_link(bool up) override;
+
+  [[nodiscard]] const net::CopyCounters& copied() const noexcept { return copied_; }
+
+  // --- control ---------------------------------------------------------------------------------------------
+  // Rings are numbered as on the socket: receive ring of pair n 2n, transmit ring 2n + 1 (5.1.2).
+
+  [[nodiscard]] unsigned ring_count() const noexcept { return static_cast<unsigned>(2 * pairs_.size()); }
+  [[nodiscard]] virtio::FeatureSet offered_features() const noexcept { return offered_; }
+  [[nodiscard]] std::uint16_t mtu() const noexcept { return mtu_; }
+
+  /// Precondition of both: no ring is started.
+  void set_features(virtio::FeatureSet features);
+  void set_memory(std::shared_ptr<const PeerMemory> memory);
+
+  /// Starts a stopped ring in the current memory; `setup` has guest physical addresses.
+  [[nodiscard]] virtio::RingError start(unsigned ring, const virtio::RingSetup& setup);
+  /// Stops a ring and returns the index of the first chain that was not taken: a later start resumes there.
+  std::uint16_t stop(unsigned ring);
+  /// A ring that is started but not enabled moves no frames.
+  void set_enabled(unsigned ring, bool enabled);
+  /// Where the peer announces chains, and where it wants to hear of used ones: eventfds, or none. Throws
+  /// std::runtime_error for other descriptors: writing to those could block.
+  void set_kick(unsigned ring, FileDescriptor fd);
+  void set_call(unsigned ring, FileDescriptor fd);
+  /// Stops everything and forgets the peer.
+  void disconnect();
+
+  /// Readable when the worker has found a ring broken or memory gone; take_error() tells, once.
+  [[nodiscard]] int attention_fd() const noexcept { return attention_.get(); }
+  struct Error {
+    unsigned ring = 0;
+    virtio::RingError reason = virtio::RingError::none;
+    bool memory_lost = false;
+  };
+  [[nodiscard]] Error take_error();
+
+  struct RingState {
+    std::uint16_t size = 0;  // 0: stopped
+    bool enabled = false;
+    virtio::RingError error = virtio::RingError::none;
+  };
+  [[nodiscard]] RingState ring_state(unsigned ring) const;
+  [[nodiscard]] std::uint64_t memory_bytes() const;
+
+ private:
+  struct QueuePair {
+    net::ReceiveQueue<virtio::SplitRing> receive;
+    net::TransmitQueue<virtio::SplitRing> transmit;
+    std::array<FileDescriptor, 2> kick;  // receive, transmit
+    std::array<FileDescriptor, 2> call;
+    std::array<bool, 2> enabled{};
+
+    [[nodiscard]] bool can_receive() const noexcept {
+      return enabled[0] && receive.ring().enabled() && receive.error() == virtio::RingError::none;
+    }
+    [[nodiscard]] bool can_transmit() const noexcept {
+      return enabled[1] && transmit.ring().enabled() && transmit.ring().error() == virtio::RingError::none;
+    }
+  };
+
+  /// The mutex, at a moment when the worker has no frames of ours in hand.
+  [[nodiscard]] std::unique_lock<std::mutex> lock_at_rest() const;
+  [[nodiscard]] virtio::SplitRing& ring(unsigned index) noexcept;
+  [[nodiscard]] const virtio::SplitRing& ring(unsigned index) const noexcept;
+  std::uint16_t stop_locked(unsigned index) noexcept;
+  void replace_kick(unsigned index, FileDescriptor fd);
+  void find_receivers() noexcept;
+  [[nodiscard]] std::size_t push_to(std::size_t pair, std::span<const vswitch::FrameView* const> frames,
+                                    bool& interrupt) noexcept;
+  [[nodiscard]] std::size_t push_steered(std::span<const vswitch::FrameView* const> frames) noexcept;
+  void report() noexcept;
+
+  const virtio::FeatureSet offered_;
+  const std::uint16_t mtu_;
+  FileDescriptor wake_;       // epoll: restart_ and the kicks of all transmit rings, edge-triggered
+  FileDescriptor restart_;    // eventfd: a ring started
+  FileDescriptor attention_;  // eventfd
+
+  mutable std::mutex mutex_;
+  // Under the mutex:
+  net::FrameRules rules_;
+  std::shared_ptr<const PeerMemory> memory_;
+  std::vector<std::unique_ptr<QueuePair>> pairs_;
+  std::vector<std::uint16_t> receivers_;  // pairs that can receive, for steering
+  std::size_t next_pair_ = 0;             // where the next pull begins
+  std::size_t pulled_pair_ = 0;
+  bool pull_outstanding_ = false;
+  bool armed_ = false;
+  bool reported_ = false;  // attention_ was raised and not yet answered
+  // Of the worker:
+  net::CopyCounters copied_;
+  // Of both:
+  std::atomic<virtio::FeatureSet> acknowledged_{0};  // as in rules_, for accepts()
+};
+
+}  // namespace patchbay::devices::vhost_user

@@ -1,0 +1,1 @@
+patchbay_fuzzer(vhost_user_fuzzer vhost_user_fuzzer.cpp LINK patchbay_vhost_user)
