@@ -2,7 +2,10 @@
 // that give its fields meaning. Knows no rings.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 
 #include "devices/virtio/features.h"
@@ -61,6 +64,8 @@ struct NetHeader {
   std::uint16_t buffers = 1;  // num_buffers: 1 where mergeable buffers were not negotiated
 };
 static_assert(sizeof(NetHeader) == 12);
+static_assert(offsetof(NetHeader, gso_type) == 1 && offsetof(NetHeader, buffers) == 10 &&
+              std::endian::native == std::endian::little);
 
 /// The work a driver left to the device, or nothing if the header contradicts itself, the `frame_bytes` it
 /// came with, or the features the driver acknowledged.
@@ -70,6 +75,22 @@ static_assert(sizeof(NetHeader) == 12);
 /// The header for a frame handed to a driver whose offloads cover() `offload`.
 [[nodiscard]] NetHeader encode_header(const vswitch::Offload& offload, const vswitch::OffloadSet& accepted,
                                       std::uint16_t buffers) noexcept;
+
+/// True if the header at `raw`, sizeof(NetHeader) bytes, leaves no work to the device: decode_offload() would
+/// return an empty Offload.
+[[nodiscard]] inline bool is_plain(const std::byte* raw) noexcept {
+  std::uint16_t flags_and_gso = 0;
+  std::memcpy(&flags_and_gso, raw, sizeof flags_and_gso);
+  return (flags_and_gso & (0xff00 | vswitch::Offload::kNeedsChecksum)) == 0;
+}
+
+/// Writes the header of a complete frame: encode_header() of an empty Offload in two stores.
+inline void write_plain_header(std::byte* to, std::uint16_t buffers) noexcept {
+  const std::uint64_t first = 0;
+  const std::uint32_t last = std::uint32_t{buffers} << 16;
+  std::memcpy(to, &first, sizeof first);
+  std::memcpy(to + sizeof first, &last, sizeof last);
+}
 
 /// What a driver with these features can be handed.
 [[nodiscard]] vswitch::OffloadSet accepted_offloads(FeatureSet acknowledged) noexcept;

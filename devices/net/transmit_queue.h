@@ -5,11 +5,13 @@
 // business.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <span>
 
 #include "devices/net/frame_rules.h"
 #include "devices/net/net_header.h"
@@ -34,7 +36,13 @@ class TransmitQueue {
                           CopyCounters& copied) noexcept {
     std::uint64_t copied_bytes = 0;
     // At most what waits now: a driver that adds chains as fast as they are refused cannot hold the worker.
-    for (unsigned waiting = ring_.available(); waiting != 0 && burst.has_room(); --waiting) {
+    for (std::size_t waiting = ring_.available(); waiting != 0 && burst.has_room();) {
+      if constexpr (virtio::BulkRing<Ring>) {
+        const std::size_t taken = pull_singles(waiting, burst, rules, copied_bytes);
+        waiting -= taken;
+        if (taken != 0) continue;
+      }
+      --waiting;
       const typename Ring::Mark mark = ring_.mark();
       virtio::Chain chain;
       segments_.clear();
@@ -73,16 +81,59 @@ class TransmitQueue {
   }
 
  private:
+  static constexpr std::uint32_t kEthernetHeader = 14;
+  static constexpr std::size_t kCacheLine = 64;
+
   struct Pulled {
     std::uint16_t id;
     typename Ring::Mark mark;  // before the chain was popped
   };
 
+  /// Adds frames to `burst` that are one element each and need no second look; stops before the first other.
+  /// The buffers were written on another core: all are asked for before the first is read.
+  [[nodiscard]] std::size_t pull_singles(std::size_t waiting, vswitch::Burst& burst, const FrameRules& rules,
+                                         std::uint64_t& copied_bytes) noexcept {
+    typename Ring::Mark mark = ring_.mark();
+    const std::size_t most = std::min(waiting, vswitch::kBurstFrames - burst.size());
+    const std::size_t count = ring_.pop_singles(std::span(singles_).first(most));
+    for (const virtio::SingleChain& chain : std::span(singles_).first(count)) {
+      __builtin_prefetch(chain.data);
+      __builtin_prefetch(chain.data + kCacheLine);
+    }
+    std::size_t taken = 0;
+    for (; taken < count && burst.has_room(); ++taken) {
+      const virtio::SingleChain& chain = singles_[taken];
+      const std::uint32_t bytes = chain.length - static_cast<std::uint32_t>(sizeof(NetHeader));
+      if (chain.writable || chain.length < sizeof(NetHeader) + kEthernetHeader ||
+          bytes > rules.longest_frame || !rules.link_up || !is_plain(chain.data)) [[unlikely]] {
+        break;
+      }
+      const std::byte* const data = chain.data + sizeof(NetHeader);
+      vswitch::FrameView& frame = burst.next();
+      frame.length = bytes;
+      frame.offload = {};
+      std::size_t pieces = 0;
+      if (bytes <= vswitch::kHeaderBytes) {
+        copy_small(frame.header.data(), data, bytes);
+        copied_bytes += bytes;
+      } else {
+        std::memcpy(frame.header.data(), data, vswitch::kHeaderBytes);
+        burst.next_pieces()[0] = {data + vswitch::kHeaderBytes, bytes - vswitch::kHeaderBytes};
+        copied_bytes += vswitch::kHeaderBytes;
+        pieces = 1;
+      }
+      burst.commit(pieces);
+      pulled_[burst.size() - 1] = {chain.id, mark};
+      ring_.advance(mark);
+    }
+    ring_.put_back(count - taken);
+    return taken;
+  }
+
   /// Adds the frame in segments_ to `burst`, or says why it is none.
   [[nodiscard]] std::optional<vswitch::DropReason> view(const virtio::Chain& chain, vswitch::Burst& burst,
                                                         const FrameRules& rules) noexcept {
     using vswitch::DropReason;
-    constexpr std::uint32_t kEthernetHeader = 14;
     if (chain.writable != 0 || chain.readable_bytes < sizeof(NetHeader)) return DropReason::malformed;
     const std::uint64_t length = chain.readable_bytes - sizeof(NetHeader);
     if (length < kEthernetHeader) return DropReason::too_short;
@@ -115,6 +166,7 @@ class TransmitQueue {
 
   Ring ring_;
   virtio::SegmentList segments_;
+  std::array<virtio::SingleChain, vswitch::kBurstFrames> singles_;
   std::array<Pulled, vswitch::kBurstFrames> pulled_;
   std::size_t pulled_count_ = 0;
 };

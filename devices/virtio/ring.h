@@ -117,6 +117,15 @@ struct Chain {
   std::uint64_t writable_bytes = 0;
 };
 
+/// A chain of one element of at least one byte: what nearly all frames are, and what rings can hand out in
+/// bulk (BulkRing).
+struct SingleChain {
+  std::byte* data;
+  std::uint32_t length;
+  std::uint16_t id;
+  bool writable;
+};
+
 /// Where a driver put a ring: guest physical addresses (4.1.4.3: queue_desc, queue_driver, queue_device).
 struct RingSetup {
   std::uint16_t size = 0;
@@ -126,7 +135,8 @@ struct RingSetup {
   bool event_index = false;  // VIRTIO_F_EVENT_IDX was acknowledged
   bool indirect = false;     // VIRTIO_F_INDIRECT_DESC was acknowledged
   bool packed = false;       // VIRTIO_F_RING_PACKED was acknowledged
-  // A ring that ran before: its first chain is at `next_avail`, and its used index counts on from what it says.
+  // A ring that ran before: its first chain is at `next_avail`, and its used index counts on from what it
+  // says.
   bool resume = false;
   std::uint16_t next_avail = 0;
 };
@@ -166,6 +176,23 @@ concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& c
   { ring.enable_notifications() }
   noexcept->std::same_as<bool>;
   { ring.disable_notifications() }
+  noexcept;
+};
+
+/// A ring that hands out many chains at once, so that a data path can start to load all their buffers before
+/// it touches the first.
+template <typename R>
+concept BulkRing = DeviceRing<R> &&
+    requires(R ring, std::span<SingleChain> chains, std::size_t count, typename R::Mark& mark) {
+  /// Takes chains from the cursor on, up to chains.size(), and stops before the first that is not a
+  /// SingleChain: pop() has to deal with that one.
+  { ring.pop_singles(chains) }
+  noexcept->std::same_as<std::size_t>;
+  /// Moves the cursor back over the last `count` chains of the last pop_singles(). Staged entries stay.
+  { ring.put_back(count) }
+  noexcept;
+  /// Moves a mark over one SingleChain.
+  { ring.advance(mark) }
   noexcept;
 };
 

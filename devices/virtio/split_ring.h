@@ -14,9 +14,12 @@
 // Not synchronised: the device's lock covers it. Nothing here throws or allocates.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "devices/guest_memory.h"
 #include "devices/virtio/address_cache.h"
@@ -36,8 +39,8 @@ class SplitRing {
     std::uint16_t next_used;
   };
 
-  /// Translates and validates the ring and starts at index 0, or resumes. `memory` must outlive the ring. On an error the
-  /// ring is disabled and error() tells why.
+  /// Translates and validates the ring and starts at index 0, or resumes. `memory` must outlive the ring. On
+  /// an error the ring is disabled and error() tells why.
   RingError enable(const GuestMemory& memory, const RingSetup& setup) noexcept;
   /// Forgets the ring, its error and its event state.
   void disable() noexcept;
@@ -50,6 +53,12 @@ class SplitRing {
   [[nodiscard]] std::uint16_t available() noexcept { return available(std::memory_order_acquire); }
   /// Takes the next chain and appends its elements to `list`.
   [[nodiscard]] PopStatus pop(SegmentList& list, Chain& chain) noexcept;
+
+  /// Takes chains of one element each; see BulkRing.
+  [[nodiscard]] std::size_t pop_singles(std::span<SingleChain> chains) noexcept;
+  void put_back(std::size_t count) noexcept { next_avail_ = static_cast<std::uint16_t>(next_avail_ - count); }
+
+  static void advance(Mark& mark) noexcept { ++mark.next_avail; }
 
   [[nodiscard]] Mark mark() const noexcept { return {next_avail_, next_used_}; }
   /// RingSetup::next_avail for whoever goes on with the ring. Precondition: nothing is popped or staged.
@@ -153,6 +162,30 @@ inline PopStatus SplitRing::pop(SegmentList& list, Chain& chain) noexcept {
   return walk(descriptor, list, chain);
 }
 
+inline std::size_t SplitRing::pop_singles(std::span<SingleChain> chains) noexcept {
+  std::size_t waiting = static_cast<std::uint16_t>(seen_avail_ - next_avail_);
+  if (waiting < chains.size()) waiting = available();
+  if (error_ != RingError::none) [[unlikely]]
+    return 0;
+  const std::size_t most = std::min(waiting, chains.size());
+  std::size_t taken = 0;
+  for (; taken < most; ++taken) {
+    const std::uint16_t head = load_relaxed(avail_ + kAvailRing + 2U * (next_avail_ & mask_));
+    if (head >= size_) [[unlikely]]
+      break;
+    const std::uint16_t ahead = load_relaxed(avail_ + kAvailRing + 2U * ((next_avail_ + 8U) & mask_));
+    __builtin_prefetch(descriptors_ + sizeof(SplitDescriptor) * (ahead & mask_));
+    const SplitDescriptor descriptor = copy_descriptor(descriptors_, head);
+    if ((descriptor.flags & (SplitDescriptor::kNext | SplitDescriptor::kIndirect)) != 0) break;
+    std::byte* const data = buffers_.translate(descriptor.address, descriptor.length);
+    if (data == nullptr) [[unlikely]]
+      break;
+    chains[taken] = {data, descriptor.length, head, (descriptor.flags & SplitDescriptor::kWrite) != 0};
+    ++next_avail_;
+  }
+  return taken;
+}
+
 inline bool SplitRing::flush() noexcept {
   const std::uint16_t before = used_index_;
   if (next_used_ == before) return false;
@@ -165,6 +198,6 @@ inline bool SplitRing::flush() noexcept {
   return (index(avail_ + kAvailFlags).load(std::memory_order_seq_cst) & kAvailNoInterrupt) == 0;
 }
 
-static_assert(DeviceRing<SplitRing>);
+static_assert(BulkRing<SplitRing>);
 
 }  // namespace patchbay::devices::virtio
