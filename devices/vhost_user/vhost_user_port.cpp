@@ -32,7 +32,7 @@ constexpr unsigned kTransmit = 1;
 
 FeatureSet offered(const VhostUserConfig& config) {
   return virtio::kFeatureVersion1 | virtio::kFeatureEventIndex | virtio::kFeatureIndirectDescriptors |
-         net::kFeatureMtu | net::kFeatureStatus | net::kFeatureMergeableRx |
+         virtio::kFeatureInOrder | net::kFeatureMtu | net::kFeatureStatus | net::kFeatureMergeableRx |
          (config.queue_pairs > 1 ? net::kFeatureControlQueue | net::kFeatureMultiqueue : 0) |
          (config.offloads ? net::kOffloadFeatures : 0);
 }
