@@ -83,7 +83,8 @@ class FrameReader {
         return;
       }
       const std::size_t n = std::min(bytes, current_.size());
-      std::memcpy(destination, current_.data(), n);
+      // The guest may receive into what it sends: in loop-back, or from another card of its own.
+      std::memmove(destination, current_.data(), n);
       current_ = current_.subspan(n);
       destination += n;
       bytes -= n;

@@ -12,6 +12,13 @@ reachable() { # ADDRESS [BYTES]: within 15 s
   for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do ping -c 1 -W 1 -s "${2:-56}" "$1" && return; done
   return 1
 }
+served() { # the peer's servers are up, within 20 s
+  for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    remote true && iperf3 -c "$peer" -n 1K >/dev/null 2>&1 && return
+    sleep 1
+  done
+  return 1
+}
 tcp() { iperf3 -c "$peer" -f m "$@"; }
 udp() { iperf3 -c "$peer" -u -b 2M -l 1400 -t 2 -f m; }
 bring_up() { ip addr add 10.0.0.1/24 dev eth0 2>/dev/null; ip link set eth0 up; }
@@ -69,14 +76,17 @@ carrier() { # WANTED
 carrier_lost() { echo "@@link a down" >/dev/console; carrier 0; }
 carrier_back() { echo "@@link a up" >/dev/console; carrier 1 && reachable "$peer"; }
 hears() { # [-p]: frames for another station, which the bridge floods; -p: without promiscuous mode
-  timeout 20 tcpdump -Z root $1 -c 3 -n -i eth0 ether dst 02:00:00:00:00:77 &
+  rm -f /tmp/heard
+  timeout 20 tcpdump -Z root $1 -c 3 -n -w /tmp/heard -i eth0 ether dst 02:00:00:00:00:77 &
   listener=$!
   sleep 2
   remote "arp -s 10.0.0.77 02:00:00:00:00:77; ping -c 5 -W 1 10.0.0.77 >/dev/null"
   kill $listener 2>/dev/null
   wait $listener
+  [ "$(tcpdump -n -r /tmp/heard | wc -l)" "$2" 3 ]
 }
-filtered() { ! hears -p; }
+promiscuous() { hears "" -ge; }
+filtered() { hears -p -lt; }
 multicast() { # the group of all nodes, then neighbour discovery
   ping6 -c 3 -I eth0 ff02::1 >/tmp/answers
   cat /tmp/answers
@@ -90,6 +100,7 @@ self_test() { ethtool -t eth0 offline; }
 step probe test -e /sys/class/net/eth0
 bring_up
 step ping reachable "$peer"
+step served served
 step tcp tcp -t 3
 step tcp_reverse tcp -t 3 -R
 step udp udp
@@ -103,7 +114,7 @@ step rebinding rebinding
 step down_and_up down_and_up
 step carrier_lost carrier_lost
 step carrier_back carrier_back
-step promiscuous hears
+step promiscuous promiscuous
 step filtered filtered
 step multicast multicast
 if [ "$(basename "$(readlink -f /sys/class/net/eth0/device/driver)")" = e1000 ]; then

@@ -136,6 +136,17 @@ TEST_F(HostileTest, Input03LoopbackModeDoesNotFeedItself) {
   expect_alive();
 }
 
+TEST_F(HostileTest, Input03LoopbackIntoTheBufferThatIsBeingSent) {
+  start(rctl::kLoopbackMac | rctl::kUnicastPromiscuous);
+  const auto data = frame(1000);
+  std::memcpy(ram_.data() + kRxData + 1, data.data(), data.size());
+  queue(kRxData + 1, 1000 | kEopRsFcs);
+  kick();
+  EXPECT_TRUE(sent().empty());
+  EXPECT_EQ(std::memcmp(ram_.data() + kRxData, data.data(), data.size()), 0);
+  expect_alive();
+}
+
 TEST_F(HostileTest, Input04SegmentationThatMakesNoSense) {
   start();
   const auto data = frame(3000, kMac, 0x0800);
