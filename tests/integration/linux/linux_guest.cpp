@@ -55,7 +55,7 @@ LinuxGuest::LinuxGuest(const std::string& script, std::function<void(VmConfig&)>
   config.kernel = kernel();
   config.modules.push_back({initrd(), ""});
   config.command_line = "console=ttyS0 quiet panic=-1";
-  if (!script.empty()) config.command_line += " patchbay.run=" + script;
+  if (!script.empty()) config.command_line += " patchbay.run=\"" + script + "\"";
   config.console_output = [this](std::span<const std::byte> data) {
     const std::lock_guard lock(mutex_);
     for (const std::byte byte : data)

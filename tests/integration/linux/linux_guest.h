@@ -23,7 +23,7 @@ class LinuxTest : public testing::Test {
 
 class LinuxGuest {
  public:
-  /// The guest runs `script`, a line of shell text, and switches itself off; or, if it is empty, offers a shell.
+  /// The guest runs `script`, a line of shell text without double quotes, and switches itself off; or, if it is empty, offers a shell.
   explicit LinuxGuest(const std::string& script, std::function<void(VmConfig&)> adjust = {});
 
   VirtualMachine& vm() { return *vm_; }

@@ -11,7 +11,7 @@ grep -qE '^flags.* (vmx|svm)( |$)' /proc/cpuinfo || { echo "SKIP: no VMX or SVM;
 
 work=$(mktemp -d /tmp/patchbay-log.XXXXXX)
 trap 'rm -rf "$work"' EXIT
-append="console=ttyS0 quiet panic=-1 patchbay.run=echo LOG; dmesg -r | grep '^<[0-4]>'; echo END"
+append="console=ttyS0 quiet panic=-1 patchbay.run=\"echo LOG; dmesg -r | grep '^<[0-4]>'; echo END\""
 for vcpus in 1 2; do
   "$boot_vm" --kernel "$image/vmlinuz" --initrd "$image/initrd.cpio" --append "$append" --vcpus "$vcpus" \
     --seconds 150 >"$work/ours.$vcpus"
