@@ -1,2 +1,3 @@
 patchbay_fuzzer(virtqueue_fuzzer devices/virtqueue_fuzzer.cpp LINK patchbay_virtio)
 patchbay_fuzzer(virtio_net_fuzzer devices/virtio_net_fuzzer.cpp LINK patchbay_net)
+patchbay_fuzzer(packed_ring_fuzzer devices/packed_ring_fuzzer.cpp LINK patchbay_virtio)

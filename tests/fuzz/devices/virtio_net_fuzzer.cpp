@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "devices/net/virtio_net.h"
+#include "devices/virtio/packed_layout.h"
 #include "devices/virtio/pci_transport.h"
 #include "tests/fuzz/devices/fuzz_input.h"
 
@@ -25,11 +26,13 @@ constexpr std::uint16_t kQueueSize = 16;
 constexpr std::uint64_t kRingStride = 0x400;
 constexpr std::uint64_t kAvail = 0x100;
 constexpr std::uint64_t kUsed = 0x200;
+constexpr std::uint16_t kQueues = 5;  // two pairs and the control queue
+constexpr std::uint64_t kData = 0x1800;
 
 class Machine final : public MsiVectors, public InterruptPin, public Doorbells {
  public:
   void configure(unsigned, std::uint64_t, std::uint32_t) noexcept override {}
-  void raise(unsigned vector) noexcept override { require(vector < 3); }
+  void raise(unsigned vector) noexcept override { require(vector < kQueues + 1); }
   void set(bool) noexcept override {}
   bool attach(std::uint64_t, int) noexcept override { return false; }
   void detach(std::uint64_t, int) noexcept override {}
@@ -41,6 +44,7 @@ net::VirtioNetConfig config() {
   result.mtu = 9000;
   result.queue_size = kQueueSize;
   result.offloads = true;
+  result.queue_pairs = 2;
   return result;
 }
 
@@ -71,9 +75,12 @@ struct Guest {
     write<std::uint32_t>(8, 0);
     write<std::uint32_t>(12, input.below(2) != 0 ? features : features & input.take<std::uint32_t>());
     write<std::uint32_t>(8, 1);
-    write<std::uint32_t>(12, 1);
+    // VERSION_1, and packed rings and IN_ORDER as the input will have it.
+    packed = input.below(2) != 0;
+    write<std::uint32_t>(12, 1U | (packed ? 1U << 2 : 0U) | (input.below(2) != 0 ? 1U << 3 : 0U));
+    std::fill(lap.begin(), lap.end(), std::uint8_t{0});
     write<std::uint8_t>(20, 11);
-    for (std::uint16_t queue = 0; queue < 2; ++queue) {
+    for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
       const std::uint64_t ring = queue * kRingStride;
       std::fill_n(ram.data() + ring, kRingStride, std::byte{0});
       write<std::uint16_t>(22, queue);
@@ -86,16 +93,38 @@ struct Guest {
     write<std::uint8_t>(20, 15);
   }
   void offer_chain(fuzz::Input& input) {
-    const std::uint64_t ring = input.below(2) * kRingStride;
+    const std::uint32_t queue = input.below(kQueues);
+    const std::uint64_t ring = queue * kRingStride;
+    const bool control = queue == 2 || queue + 1 == kQueues;
+    const bool receive = queue % 2 == 0 && !control;
     const auto head = static_cast<std::uint16_t>(input.below(kQueueSize + 1));
     virtio::SplitDescriptor descriptor;
-    descriptor.address = kBase + 0x1000 + input.take<std::uint16_t>() % (kBytes - 0x1000 + 64);
+    descriptor.address = kBase + kData + input.take<std::uint16_t>() % (kBytes - kData + 64);
     descriptor.length = input.take<std::uint16_t>() % 0x2000;
-    descriptor.flags = static_cast<std::uint16_t>(ring == 0 ? virtio::SplitDescriptor::kWrite : 0);
+    descriptor.flags = static_cast<std::uint16_t>(receive ? virtio::SplitDescriptor::kWrite : 0);
     if (input.below(4) == 0) descriptor.flags = static_cast<std::uint16_t>(input.below(8));
     descriptor.next = static_cast<std::uint16_t>(input.below(kQueueSize));
-    store(ring + 16U * head, descriptor);
-    if (ring != 0 && input.below(2) != 0) {
+    if (control) {  // a command, whose answer goes to the next descriptor
+      descriptor.length = input.below(40);
+      descriptor.flags |= virtio::SplitDescriptor::kNext;
+      store<std::uint64_t>(descriptor.address - kBase, input.take<std::uint64_t>());
+      store<std::uint8_t>(descriptor.address - kBase, static_cast<std::uint8_t>(input.below(7)));
+      store<std::uint8_t>(descriptor.address - kBase + 1, static_cast<std::uint8_t>(input.below(7)));
+      if (packed) {
+        offer_packed(ring, descriptor);
+        descriptor = {kBase + kData, 1, virtio::SplitDescriptor::kWrite, 0};
+      } else {
+        store(ring + 16U * head, descriptor);
+        store(ring + 16U * descriptor.next,
+              virtio::SplitDescriptor{kBase + kData, 1, virtio::SplitDescriptor::kWrite, 0});
+      }
+    }
+    if (packed) {
+      offer_packed(ring, descriptor);
+    } else if (!control) {
+      store(ring + 16U * head, descriptor);
+    }
+    if (!receive && !control && input.below(2) != 0) {
       net::NetHeader header;
       header.flags = static_cast<std::uint8_t>(input.below(3));
       header.gso_type = static_cast<std::uint8_t>(input.below(6) | (input.below(4) == 0 ? 0x80U : 0U));
@@ -104,10 +133,20 @@ struct Guest {
       header.checksum_offset = static_cast<std::uint16_t>(input.below(256));
       store(descriptor.address - kBase, header);
     }
+    if (packed) return;
     std::uint16_t index;
     std::memcpy(&index, ram.data() + ring + kAvail + 2, 2);
     store<std::uint16_t>(ring + kAvail + 4 + 2U * (index % kQueueSize), head);
     store<std::uint16_t>(ring + kAvail + 2, static_cast<std::uint16_t>(index + 1));
+  }
+  /// The next descriptor of a packed ring's lap, as a driver writes it.
+  void offer_packed(std::uint64_t ring, const virtio::SplitDescriptor& fields) {
+    std::uint8_t& at = lap[ring / kRingStride];
+    const auto available = virtio::available_flags((at & kQueueSize) == 0);
+    store(ring + 16U * (at % kQueueSize),
+          virtio::PackedDescriptor{fields.address, fields.length, static_cast<std::uint16_t>(at % kQueueSize),
+                                   static_cast<std::uint16_t>((fields.flags & 7) | available)});
+    ++at;
   }
   [[nodiscard]] std::uint64_t dropped_out() const {
     std::uint64_t sum = 0;
@@ -117,6 +156,8 @@ struct Guest {
   }
 
   alignas(4096) std::array<std::byte, kBytes> ram{};
+  bool packed = false;
+  std::array<std::uint8_t, kQueues> lap{};  // descriptors offered, by queue
   GuestMemory memory{{{kBase, ram}}};
   Machine machine;
   VirtioNet card{"fuzz:eth0", config()};
@@ -164,7 +205,7 @@ void run(fuzz::Input& input) {
     Guest& other = &guest == a.get() ? *b : *a;
     std::array<std::byte, 8> data;
     const auto width = std::size_t{1} << input.below(4);
-    switch (input.below(11)) {
+    switch (input.below(12)) {
       case 0:
         guest.bring_up(input);
         break;
@@ -196,6 +237,9 @@ void run(fuzz::Input& input) {
       }
       case 8:
         guest.store(input.take<std::uint16_t>(), input.take<std::uint64_t>());
+        break;
+      case 10:
+        guest.card.notify(input.below(kQueues + 1));
         break;
       case 9:
         if (!guest.card.arm()) guest.card.disarm();
