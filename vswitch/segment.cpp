@@ -61,6 +61,16 @@ void Segment::detach(PortIndex index) {
   --attached_;
 }
 
+Port& Segment::replace(PortIndex index, Port& port) {
+  Slot& slot = slots_[index];
+  departed_copies_ += slot.port->counters.in.copies.value() - slot.copies_at_attach;
+  departed_offered_ += slot.port->counters.out.offered.value() - slot.offered_at_attach;
+  on_link_lost(index);
+  slot.copies_at_attach = port.counters.in.copies.value();
+  slot.offered_at_attach = port.counters.out.offered.value();
+  return *std::exchange(slot.port, &port);
+}
+
 std::vector<PortIndex> Segment::attached() const {
   std::vector<PortIndex> result;
   for (std::size_t i = 0; i < slots_.size(); ++i) {

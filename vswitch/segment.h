@@ -50,6 +50,8 @@ class Segment {
   /// has no place for another port.
   PortIndex attach(Port& port);
   void detach(PortIndex index);
+  /// Puts `port` in the place of the one attached at `index`, which is returned. Link state and tap stay.
+  Port& replace(PortIndex index, Port& port);
   [[nodiscard]] Port& port(PortIndex index) const noexcept { return *slots_[index].port; }
   [[nodiscard]] std::vector<PortIndex> attached() const;
 

@@ -26,6 +26,21 @@ Segment& Switch::add(std::unique_ptr<Segment> segment) {
   return *segments_.back().segment;
 }
 
+Segment& Switch::add_beside(std::string_view port, std::unique_ptr<Segment> segment) {
+  segments_.push_back({std::move(segment), place(port).worker});
+  return *segments_.back().segment;
+}
+
+void Switch::remove(Segment& segment) {
+  std::vector<std::string> names;
+  for (const auto& [name, at] : ports_) {
+    if (at.segment == &segment) names.push_back(name);
+  }
+  for (const std::string& name : names)
+    detach(name);
+  std::erase_if(segments_, [&](const Home& home) { return home.segment.get() == &segment; });
+}
+
 void Switch::attach(Segment& segment, Port& port) {
   if (has_port(port.name())) throw std::runtime_error("the switch has a port '" + port.name() + "' already");
   const auto home = std::find_if(segments_.begin(), segments_.end(),
@@ -53,6 +68,17 @@ void Switch::detach(std::string_view port) {
     at.segment->detach(at.index);
   });
   ports_.erase(std::string(port));
+}
+
+Port& Switch::replace(Port& port) {
+  const Place& at = place(port.name());
+  Port* replaced = nullptr;
+  workers_[at.worker]->run([&] {
+    workers_[at.worker]->remove(*at.segment, at.index);
+    replaced = &at.segment->replace(at.index, port);
+    workers_[at.worker]->add(*at.segment, at.index);
+  });
+  return *replaced;
 }
 
 bool Switch::has_port(std::string_view name) const {

@@ -26,14 +26,23 @@ class Switch {
   /// Takes a segment in; segments are spread over the workers. The reference stays valid as long as the
   /// switch.
   Segment& add(std::unique_ptr<Segment> segment);
+  /// The same, on the worker of an attached port.
+  Segment& add_beside(std::string_view port, std::unique_ptr<Segment> segment);
+  /// Detaches what is attached and destroys the segment.
+  void remove(Segment& segment);
   /// Attaches a port and starts forwarding. Throws std::runtime_error if the name is taken or the segment is
   /// full.
   void attach(Segment& segment, Port& port);
   /// Stops forwarding for a port and lets go of it and its tap. Throws std::out_of_range for an unknown port.
   void detach(std::string_view port);
+  /// Puts `port` in the place of the port of its name, which is returned and belongs to its owner again. Link
+  /// state and tap stay. Throws std::out_of_range for an unknown name.
+  Port& replace(Port& port);
 
   [[nodiscard]] bool has_port(std::string_view name) const;
   [[nodiscard]] unsigned worker_of(std::string_view port) const;
+  /// The thread of that number; lives as long as the switch.
+  [[nodiscard]] Worker& worker(unsigned number) const { return *workers_.at(number); }
   /// These throw std::out_of_range for an unknown port.
   void set_tap(std::string_view port, TapPoint* tap);
   void set_link(std::string_view port, bool up);
