@@ -68,6 +68,7 @@ Port& Segment::replace(PortIndex index, Port& port) {
   on_link_lost(index);
   slot.copies_at_attach = port.counters.in.copies.value();
   slot.offered_at_attach = port.counters.out.offered.value();
+  slot.partial = {};
   return *std::exchange(slot.port, &port);
 }
 

@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   cli::add_power(program, status);
   cli::add_capture(program, status);
   cli::add_graph(program, status);
+  cli::add_bench(program, status);
   cli::add_test(program, status);
   cli::add_image(program, status);
   cli::add_doctor(program, status);

@@ -6,6 +6,7 @@
 
 namespace patchbay::tools::cli {
 
+void add_bench(CLI::App& program, int& status);
 void add_capture(CLI::App& program, int& status);
 void add_console(CLI::App& program, int& status);
 void add_deploy(CLI::App& program, int& status);

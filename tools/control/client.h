@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "tools/control/protocol.h"
 #include "vswitch/file_descriptor.h"
@@ -15,6 +16,8 @@ class Client {
  public:
   /// Throws std::system_error if nobody listens at `path`.
   explicit Client(const std::string& path);
+  /// Goes on over a connection that upgrade() gave away, to one who speaks the same protocol.
+  explicit Client(FileDescriptor connection) : socket_(std::move(connection)) {}
 
   /// Sends a request and returns its result. Throws RequestError for a refusal, ProtocolError if the engine
   /// ends or does not answer within `timeout`.

@@ -58,6 +58,7 @@ Engine::~Engine() {
 
 void Engine::tear_down() noexcept {
   server_.reset();
+  bench_.reset();
   captures_.clear();
   // Nodes first: their devices must not be in use by vCPUs when the switch lets go of them.
   for (const auto& node : nodes_) {
@@ -134,6 +135,8 @@ void Engine::handle(const control::Request& request, const Exchange& exchange) {
     start_capture(request, exchange);
   } else if (request.verb == "power") {
     power(request, exchange);
+  } else if (request.verb == "bench") {
+    start_bench(request, exchange);
   } else if (request.verb == "shutdown") {
     exchange->reply(Json::object());
     shut_down_ = true;
@@ -141,7 +144,7 @@ void Engine::handle(const control::Request& request, const Exchange& exchange) {
   } else if (request.verb == "exec") {
     node_for(request).exec(request.args, exchange);
   } else {
-    throw RequestError("unknown verb '" + request.verb + "'", "inspect, capture, exec, power, shutdown");
+    throw RequestError("unknown verb '" + request.verb + "'", "inspect, capture, exec, power, bench, shutdown");
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tools/control/server.h"
+#include "tools/engine/bench_session.h"
 #include "tools/engine/capture_stream.h"
 #include "tools/engine/engine_node.h"
 #include "tools/engine/node_factory.h"
@@ -45,6 +46,9 @@ class Engine {
   /// The node that args.node names; RequestError if it has no life of its own.
   [[nodiscard]] EngineNode& node_for(const control::Request& request);
   void power(const control::Request& request, const Exchange& exchange);
+  void start_bench(const control::Request& request, const Exchange& exchange);
+  [[nodiscard]] IpAddress next_hop(const Endpoint& from, const InterfaceAddress& address,
+                                   const IpAddress& to) const;
   [[nodiscard]] control::Json inspect();
 
   Lab lab_;
@@ -57,6 +61,7 @@ class Engine {
   std::vector<std::unique_ptr<EngineNode>> nodes_;  // by index into lab_.nodes; nullptr for bridges
   std::unique_ptr<vswitch::Switch> switch_;
   std::vector<std::unique_ptr<CaptureStream>> captures_;
+  std::unique_ptr<BenchSession> bench_;
   std::unique_ptr<control::Server> server_;
 };
 
