@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/bench/mlrsearch.h"
 #include "tools/bench/report.h"
 #include "tools/bench/trial.h"
 
@@ -17,6 +18,10 @@ struct CampaignOptions {
   bool bidirectional = false;
   unsigned rounds = 5;  // of the maximum receive rate, lab and reference in turn
   std::chrono::milliseconds trial_duration{1000};
+  std::vector<SearchGoal> goals;    // of MLRsearch; none: no search, no latencies
+  double max_search_seconds = 300;  // for each frame size
+  std::vector<double> latency_loads{0, 10, 50,
+                                    90};  // percent of the last goal's lower bound; 0: single frames
 };
 
 /// Hears what is going on, in one line without newline.

@@ -43,7 +43,7 @@ Json to_json(const LatencyFigures& latency) {
           {"p99.9_ns", latency.p999},
           {"max_ns", latency.max},
           {"variation_ns", latency.variation()},
-          {"hdr_v2", latency.histogram}};
+          {"hdr_v2", latency.histograms}};
 }
 
 /// Bits per second on a line: preamble, start delimiter and gap are 20 bytes a frame.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tools/bench/frame_sizes.h"
@@ -36,13 +37,14 @@ struct ReceiveRate {
   [[nodiscard]] double ratio() const;
 };
 
-/// Latencies of the frames of one trial, both directions together. Nanoseconds.
+/// Latencies of the frames of one trial, of the slower direction. Nanoseconds.
 struct LatencyFigures {
   double load_percent = 0;  // of the PDR; 0: single frames
   double rate = 0;          // frames per second in each direction
   std::uint64_t count = 0;
   double min = 0, mean = 0, median = 0, p90 = 0, p99 = 0, p999 = 0, max = 0;
-  std::string histogram;  // of the first direction; HdrHistogram V2 compressed, base64
+  std::vector<std::pair<double, double>> curve;  // percentile, nanoseconds
+  std::vector<std::string> histograms;           // by direction; HdrHistogram V2 compressed, base64
   [[nodiscard]] double variation() const noexcept { return p999 - min; }  // PDV as in ETSI TST 009
 };
 

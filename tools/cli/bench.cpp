@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <ctime>
+#include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "tools/bench/campaign.h"
 #include "tools/bench/engine_runner.h"
+#include "tools/bench/outputs.h"
 #include "tools/cli/deployment.h"
 #include "tools/cli/lab_selection.h"
 #include "tools/cli/verbs.h"
@@ -25,7 +28,21 @@ struct BenchArguments {
   bool bidirectional = false;
   unsigned rounds = 5;
   double duration = 1;  // seconds
+  bool quick = false;
+  double duration_sum = 21;      // seconds, of a search's trials at one load
+  double max_search_time = 300;  // seconds
   std::string json;
+  std::string output;  // directory for everything
+  std::string baseline;
+  std::string max_regression = "5%";
+  std::vector<std::string> requirements;
+};
+
+/// What the run is judged by.
+struct Judgement {
+  std::vector<bench::Requirement> requirements;
+  std::optional<std::vector<bench::Figure>> baseline;
+  double max_regression = 0;
 };
 
 std::string utc_now() {
@@ -124,7 +141,70 @@ bench::CampaignOptions campaign_options(const BenchArguments& arguments) {
   options.bidirectional = arguments.bidirectional;
   options.rounds = arguments.rounds;
   options.trial_duration = std::chrono::milliseconds(static_cast<std::int64_t>(arguments.duration * 1000));
+  options.max_search_seconds = arguments.max_search_time;
+  if (!arguments.quick) {
+    if (arguments.duration_sum < arguments.duration)
+      throw InputError("--duration-sum is shorter than --duration; it adds up several trials");
+    for (const auto& [name, loss_ratio] : {std::pair("NDR", 0.0), std::pair("PDR", 0.005)}) {
+      bench::SearchGoal goal;
+      goal.name = name;
+      goal.loss_ratio = loss_ratio;
+      goal.initial_trial_duration = goal.final_trial_duration = arguments.duration;
+      goal.duration_sum = arguments.duration_sum;
+      options.goals.push_back(goal);
+    }
+  }
   return options;
+}
+
+Judgement judgement_of(const BenchArguments& arguments) {
+  Judgement judgement;
+  for (const std::string& text : arguments.requirements) {
+    auto requirement = bench::parse_requirement(text);
+    if (const auto* const fault = std::get_if<bench::InputFault>(&requirement))
+      throw InputError("--require: " + fault->message);
+    judgement.requirements.push_back(std::get<bench::Requirement>(std::move(requirement)));
+  }
+  const auto share = bench::parse_share(arguments.max_regression);
+  if (const auto* const fault = std::get_if<bench::InputFault>(&share))
+    throw InputError("--max-regression: " + fault->message);
+  judgement.max_regression = std::get<double>(share);
+  if (!arguments.baseline.empty()) {
+    std::ifstream file(arguments.baseline);
+    if (!file) throw InputError("--compare: cannot read " + arguments.baseline);
+    const auto json = control::Json::parse(file, nullptr, /*allow_exceptions=*/false);
+    auto figures = bench::read_figures(json);
+    if (const auto* const fault = std::get_if<bench::InputFault>(&figures))
+      throw InputError("--compare: " + arguments.baseline + ": " + fault->message);
+    judgement.baseline = std::get<std::vector<bench::Figure>>(std::move(figures));
+  }
+  return judgement;
+}
+
+std::vector<bench::Verdict> verdicts_of(const Judgement& judgement, const bench::Report& report) {
+  std::vector<bench::Verdict> verdicts;
+  for (const bench::Requirement& requirement : judgement.requirements)
+    verdicts.push_back(bench::judge(requirement, report));
+  if (judgement.baseline) {
+    for (bench::Verdict& verdict : bench::compare(report, *judgement.baseline, judgement.max_regression))
+      verdicts.push_back(std::move(verdict));
+  }
+  return verdicts;
+}
+
+void write_outputs(const std::filesystem::path& directory, const bench::Report& report,
+                   const std::vector<bench::Verdict>& verdicts) {
+  const auto write = [&](const char* name, const std::string& text) {
+    if (!text.empty()) write_file((directory / name).string(), text);
+  };
+  write("bench.json", bench::to_json(report).dump(2) + "\n");
+  write("bigger-is-better.json", bench::to_action_benchmark(report, true).dump(2) + "\n");
+  write("smaller-is-better.json", bench::to_action_benchmark(report, false).dump(2) + "\n");
+  write("bencher.json", bench::to_bencher(report).dump(2) + "\n");
+  write("junit.xml", bench::to_junit(report, verdicts));
+  write("table.txt", bench::to_table(report));
+  write("throughput.svg", bench::throughput_svg(report));
+  write("latency.svg", bench::latency_svg(report));
 }
 
 bench::Report run_campaign(const BenchArguments& arguments, const bench::CampaignOptions& options) {
@@ -154,6 +234,12 @@ bench::Report run_campaign(const BenchArguments& arguments, const bench::Campaig
 
 int bench_verb(const BenchArguments& arguments) {
   const bench::CampaignOptions options = campaign_options(arguments);
+  const Judgement judgement = judgement_of(arguments);
+  if (!arguments.output.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(arguments.output, error);
+    if (error) throw InputError(fmt::format("--output: {}: {}", arguments.output, error.message()));
+  }
   // A lab that is not up is brought up for the benchmark.
   std::string own_lab;
   if (arguments.selection.name.empty()) {
@@ -173,25 +259,55 @@ int bench_verb(const BenchArguments& arguments) {
   if (!own_lab.empty()) destroy(own_lab);
 
   if (!arguments.json.empty()) write_file(arguments.json, bench::to_json(report).dump(2) + "\n");
-  if (arguments.json != "-") fmt::print("{}", bench::to_table(report));
-  return 0;
+  const std::vector<bench::Verdict> verdicts = verdicts_of(judgement, report);
+  if (!arguments.output.empty()) write_outputs(arguments.output, report, verdicts);
+  bool passed = true;
+  std::FILE* const to = arguments.json == "-" ? stderr : stdout;
+  fmt::print(to, "{}", bench::to_table(report));
+  for (const bench::Verdict& verdict : verdicts) {
+    passed &= verdict.passed;
+    fmt::print(to, "{}  {}: {}\n", verdict.passed ? "ok  " : "FAIL", verdict.name, verdict.explanation);
+  }
+  return passed ? 0 : 1;
 }
 
 }  // namespace
 
 void add_bench(CLI::App& program, int& status) {
-  auto* verb = program.add_subcommand("bench", "measure throughput between two link ends of a lab");
+  auto* verb =
+      program.add_subcommand("bench", "measure throughput and latency between two link ends of a lab");
   verb->footer(
       "A generator and a sink take the place of what is attached at the two link ends, with its MAC and IP "
-      "addresses; frames\n"
-      "take the way that the lab gives them: wires, bridges, routers. A lab that is not up is brought up "
-      "and taken down again.\n"
-      "Rates are compared with a reference path (generator, wire, sink on the same worker) measured in "
-      "turn with them, so\n"
-      "that the ratio says more about the lab than about the machine's mood.\n"
+      "addresses and its\n"
+      "next hop; frames take the way that the lab gives them: wires, bridges, routers. When done, everything "
+      "is as before. A lab\n"
+      "that is not up is brought up, and taken down again.\n\n"
+      "For each frame size:\n"
+      "  MRR       frames per second that arrive at full load, whatever is lost; median of --rounds\n"
+      "  of ref.   the same in units of a reference path: generator, wire and sink on the same worker, "
+      "measured in turn with it.\n"
+      "            It says more about the lab than about the machine's mood: compare this one\n"
+      "  NDR, PDR  highest load with no loss, and with 0.5 % loss, by MLRsearch (RFC 9971)\n"
+      "  latency   at 0, 10, 50 and 90 % of the PDR, 0 being single frames\n"
+      "What the generator could not even send counts as lost in the search. Sizes include the 4 bytes of "
+      "FCS, "
+      "as RFC 2544\n"
+      "counts them.\n\n"
+      "--output writes bench.json (everything, every trial), bigger-is-better.json and "
+      "smaller-is-better.json (for\n"
+      "github-action-benchmark), bencher.json (Bencher Metric Format), junit.xml (a case for each --require "
+      "and each compared\n"
+      "figure), table.txt, throughput.svg and latency.svg. Figures are named as in bench.json: '64 B MRR "
+      "ratio', '64 B NDR',\n"
+      "'imix B latency at 50 % PDR p99'.\n\n"
+      "Exit status: 0 success, 1 a requirement or the comparison failed or the measurement did, 2 bad "
+      "input.\n\n"
       "Examples:\n"
-      "  patchbay bench -t examples/two-lans.clab.yml h1:eth1 h2:eth1\n"
-      "  patchbay bench h1 h2 --sizes 64,imix,1518 --bidirectional --json bench.json");
+      "  patchbay bench --quick -t examples/two-lans.clab.yml h1 h2\n"
+      "  patchbay bench h1:eth1 h2:eth1 --sizes 64,imix,1518 --bidirectional --output results\n"
+      "  patchbay bench --quick h1 h2 --compare baseline.json --max-regression 5% --require '64 B MRR ratio "
+      ">= "
+      "0.05'");
   auto* arguments = new BenchArguments;
   arguments->selection.add_options(*verb);
   verb->add_option("ends", arguments->ends,
@@ -215,6 +331,21 @@ void add_bench(CLI::App& program, int& status) {
                    "LINK-END=ADDRESS/LENGTH where the lab file gives none, such as r1:eth0=10.0.1.1/24");
   verb->add_option("--via", arguments->next_hops,
                    "LINK-END=ADDRESS of the next hop; default: the node's route, or the router on the link");
+  verb->add_flag("--quick", arguments->quick, "maximum receive rate only: no search, no latencies");
+  verb->add_option("--duration-sum", arguments->duration_sum,
+                   "seconds of trials that decide on one load in the search")
+      ->check(CLI::Range(0.01, 36000.0))
+      ->capture_default_str();
+  verb->add_option("--max-search-time", arguments->max_search_time,
+                   "seconds of trials after which the search of one frame size ends as it stands")
+      ->check(CLI::Range(0.1, 360000.0))
+      ->capture_default_str();
+  verb->add_option("--output", arguments->output, "directory for the report in all formats");
+  verb->add_option("--compare", arguments->baseline,
+                   "bench.json of an earlier run; ratios are compared, rates are not");
+  verb->add_option("--max-regression", arguments->max_regression, "share that a ratio may fall by")
+      ->capture_default_str();
+  verb->add_option("--require", arguments->requirements, "'FIGURE >= NUMBER' or 'FIGURE <= NUMBER'");
   verb->add_option("--json", arguments->json, "write the whole report here; - for standard output");
   verb->callback([arguments, &status] { status = bench_verb(*arguments); });
 }

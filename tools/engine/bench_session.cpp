@@ -40,6 +40,10 @@ traffic::Ipv4Bytes ipv4_bytes(const IpAddress& address) {
 }
 
 Json describe(const traffic::LatencyHistogram& latency) {
+  Json curve = Json::array();
+  for (const double percentile : {0.0,  10.0, 20.0, 30.0,  40.0, 50.0,  60.0,   70.0,  80.0,   90.0,   95.0,
+                                  97.5, 99.0, 99.5, 99.75, 99.9, 99.95, 99.975, 99.99, 99.995, 99.999, 100.0})
+    curve.push_back({percentile, latency.percentile(percentile)});
   return {{"count", latency.count()},
           {"min_ns", latency.min()},
           {"mean_ns", latency.mean()},
@@ -48,6 +52,7 @@ Json describe(const traffic::LatencyHistogram& latency) {
           {"p99_ns", latency.percentile(99)},
           {"p99.9_ns", latency.percentile(99.9)},
           {"max_ns", latency.max()},
+          {"percentiles", std::move(curve)},
           {"hdr_v2", latency.encode()}};
 }
 
