@@ -9,3 +9,11 @@ set_tests_properties(node_test PROPERTIES LABELS integration TIMEOUT 60)
 add_test(NAME lab_two_lans
          COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/two_lans.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
 set_tests_properties(lab_two_lans PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
+
+add_test(NAME lab_bench
+         COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/bench.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
+set_tests_properties(lab_bench PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
+
+add_test(NAME lab_scale
+         COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/scale.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/tests/bench/scale/make_lab")
+set_tests_properties(lab_scale PROPERTIES LABELS integration TIMEOUT 120 SKIP_RETURN_CODE 77)

@@ -9,6 +9,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "tools/engine/side_by_side.h"
 #include "vswitch/bridge.h"
 #include "vswitch/eal.h"
 #include "vswitch/wire.h"
@@ -19,6 +20,9 @@ using control::Json;
 using control::RequestError;
 
 namespace {
+
+// Threads for machines' beginnings and ends. They wait most of the time, so more than there are processors.
+constexpr std::size_t kHelpers = 16;
 
 std::string port_name(const Lab& lab, const Endpoint& endpoint) {
   const Node& node = lab.nodes[endpoint.node];
@@ -61,9 +65,7 @@ void Engine::tear_down() noexcept {
   bench_.reset();
   captures_.clear();
   // Nodes first: their devices must not be in use by vCPUs when the switch lets go of them.
-  for (const auto& node : nodes_) {
-    if (node) node->stop();
-  }
+  for_each_node([](EngineNode& node) { node.stop(); });
   if (switch_) switch_->stop();
   switch_.reset();
 }
@@ -99,10 +101,19 @@ void Engine::create_links() {
   }
 }
 
-void Engine::start_nodes() {
+void Engine::for_each_node(const std::function<void(EngineNode&)>& action) {
+  std::vector<EngineNode*> independent;
   for (const auto& node : nodes_) {
-    if (node) node->start();
+    if (node && node->is_independent()) independent.push_back(node.get());
   }
+  side_by_side(independent.size(), kHelpers, [&](std::size_t i) { action(*independent[i]); });
+  for (const auto& node : nodes_) {
+    if (node && !node->is_independent()) action(*node);
+  }
+}
+
+void Engine::start_nodes() {
+  for_each_node([](EngineNode& node) { node.start(); });
 }
 
 void Engine::wait_until_ready() {

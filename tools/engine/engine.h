@@ -39,6 +39,8 @@ class Engine {
   void create_links();
   void start_nodes();
   void wait_until_ready();
+  /// Independent nodes first and side by side, then the others in order.
+  void for_each_node(const std::function<void(EngineNode&)>& action);
   void tear_down() noexcept;
 
   void handle(const control::Request& request, const Exchange& exchange);

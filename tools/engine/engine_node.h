@@ -2,7 +2,7 @@
 // ways in that a user has. A kind of node is one class that implements this; node_factory.cpp is the only
 // place that knows all of them. Nodes of kind bridge are segments of the switch and none of these.
 //
-// Threads: everything on the engine's main thread. Nothing here may block longer than a machine takes to
+// Threads: everything on the engine's main thread, but for what is_independent() says. Nothing here may block longer than a machine takes to
 // stop; what takes longer goes on in the engine's loop.
 #pragma once
 
@@ -40,6 +40,8 @@ class EngineNode {
   virtual void start() = 0;
   /// Lets go of the ports: after the return nothing but the switch uses them.
   virtual void stop() noexcept = 0;
+  /// True if start() and stop() may run on any thread, beside those of other nodes.
+  [[nodiscard]] virtual bool is_independent() const noexcept { return false; }
 
   /// Begins the node's `exec` list, once every node of the lab has started. Throws if a command fails.
   virtual void run_startup_commands() {}

@@ -26,6 +26,7 @@ class RouterNode final : public EngineNode {
   }
   void start() override { machine_->power_on(); }
   void stop() noexcept override { machine_->power_off(); }
+  [[nodiscard]] bool is_independent() const noexcept override { return true; }
   [[nodiscard]] control::Json facts() const override;
   void power(const PowerRequest& request, const Exchange& exchange) override {
     power_->handle(request, exchange);
