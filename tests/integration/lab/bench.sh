@@ -94,7 +94,7 @@ status=0; bench "${run[@]}" --compare "$work/high.json" --max-regression 50% >"$
 [[ $status -eq 1 ]] && grep -q '^FAIL' "$work/out" && grep -q '<failure' "$work/judged/junit.xml" || fail "a regression must fail (status $status)"
 
 check "a client that goes away in mid-trial gives the link ends back"
-bench h1 h2 --quick --duration 30 2>/dev/null &
+"$patchbay" bench --name "$name" h1 h2 --quick --duration 30 2>/dev/null &
 client=$!
 sleep 1
 kill "$client"; wait "$client" 2>/dev/null || true
