@@ -24,7 +24,7 @@ NicConfig NicConfig::of(const std::string& node_name, const Interface& interface
 }
 
 Nic::Nic(const NicConfig& config) : model_(config.model) {
-  if (config.queues != 1) {
+  if (config.queues != 1 && config.model != NicModel::virtio_net) {
     throw std::runtime_error(fmt::format("{}: {} queue pairs; the card {} has one", config.port_name,
                                          config.queues, to_string(config.model)));
   }
@@ -35,6 +35,7 @@ Nic::Nic(const NicConfig& config) : model_(config.model) {
       card.mtu = static_cast<std::uint16_t>(config.mtu);
       card.queue_size = config.queue_size;
       card.offloads = config.offloads;
+      card.queue_pairs = static_cast<std::uint16_t>(config.queues);
       auto device = std::make_shared<net::VirtioNet>(config.port_name, card);
       function_ = std::make_shared<devices::virtio::PciTransport>(*device, net::VirtioNet::kPciClass);
       port_ = std::move(device);

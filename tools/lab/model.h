@@ -34,7 +34,7 @@ enum class NodeKind {
 /// The card a virtual machine sees.
 enum class NicModel { virtio_net, e1000 };
 [[nodiscard]] std::string_view to_string(NicModel model);
-inline constexpr unsigned kMaxNicQueues = 1;  // queue pairs of a card
+inline constexpr unsigned kMaxNicQueues = 16;  // queue pairs of a card
 
 struct Interface {
   std::string name;  // at most 15 characters, as Linux demands

@@ -39,11 +39,14 @@ TEST(Nic, E1000IsAPortAndAn82540em) {
 }
 
 TEST(Nic, QueuePairsThatACardDoesNotHaveAreRefused) {
-  for (const NicModel model : {NicModel::virtio_net, NicModel::e1000}) {
-    NicConfig config = NicConfig::of("v1", interface(model));
-    config.queues = 2;
-    EXPECT_THROW(Nic{config}, std::runtime_error);
-  }
+  NicConfig e1000 = NicConfig::of("v1", interface(NicModel::e1000));
+  e1000.queues = 2;
+  EXPECT_THROW(Nic{e1000}, std::runtime_error);
+  NicConfig virtio = NicConfig::of("v1", interface(NicModel::virtio_net));
+  virtio.queues = 2;
+  EXPECT_NO_THROW(Nic{virtio});
+  virtio.queues = 17;
+  EXPECT_THROW(Nic{virtio}, std::runtime_error);
 }
 
 }  // namespace
