@@ -15,3 +15,10 @@ foreach(nic e1000 virtio-net)
   patchbay_linux_test(linux_${nic} TIMEOUT 500 COMMAND "${PROJECT_SOURCE_DIR}/tests/guests/nic/check" $<TARGET_FILE:guest_lab>
                       "${PATCHBAY_GUEST_IMAGE}" ${nic})
 endforeach()
+
+add_executable(linux_virtio_net_test linux/virtio_net_test.cpp linux/linux_guest.cpp vswitch/network_namespace.cpp
+               ../guests/initrd.cpp)
+target_compile_definitions(linux_virtio_net_test PRIVATE PATCHBAY_GUEST_IMAGE="${PATCHBAY_GUEST_IMAGE}")
+target_link_libraries(linux_virtio_net_test PRIVATE patchbay_options patchbay_vmm patchbay_net patchbay_vswitch_core
+                      fmt::fmt GTest::gmock GTest::gtest_main)
+patchbay_linux_test(linux_virtio_net_test TIMEOUT 900 COMMAND $<TARGET_FILE:linux_virtio_net_test>)
