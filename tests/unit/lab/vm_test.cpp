@@ -141,11 +141,11 @@ TEST(VmNodes, MayHaveAnyCardAndRunChecks) {
 TEST(VmNodes, ReportWhatIsMissingInItsPlace) {
   EXPECT_THAT(error_of("{kind: vm}"), HasSubstr("4:5: node 'v1' has no image"));
   EXPECT_THAT(error_of("{kind: vm, image: absent}"),
-              HasSubstr("4:23: image: there is no file '/images/absent'"));
+              HasSubstr("4:27: image: there is no file '/images/absent'"));
   EXPECT_THAT(error_of("{kind: vm, image: empty}"),
-              HasSubstr("4:23: the directory '/images/empty' has no kernel"));
+              HasSubstr("4:27: the directory '/images/empty' has no kernel"));
   EXPECT_THAT(error_of("{kind: vm, image: plain.img}"),
-              HasSubstr("4:23: 'plain.img' is a disk image, and no kernel"));
+              HasSubstr("4:27: 'plain.img' is a disk image, and no kernel"));
   EXPECT_THAT(error_of("{kind: vm, image: foreign.qcow2}"),
               HasSubstr("qemu-img convert -O raw foreign.qcow2"));
   EXPECT_THAT(error_of("{kind: vm, image: vmlinuz, config: {vars: {patchbay: {initrd: absent}}}}"),
@@ -159,7 +159,7 @@ TEST(VmNodes, ReportWhatIsMissingInItsPlace) {
 TEST(VmNodes, RefuseAStartupConfigWithTheReason) {
   EXPECT_THAT(
       error_of("{kind: vm, image: vmlinuz, startup-config: r1.conf}"),
-      HasSubstr("4:48: a node of kind 'vm' takes no startup-config: its operating system has its own"));
+      HasSubstr("4:52: a node of kind 'vm' takes no startup-config: its operating system has its own"));
 }
 
 TEST(VmNodes, RefuseBindsThatAreNoDisks) {
