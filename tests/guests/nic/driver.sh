@@ -83,7 +83,7 @@ hears() { # [-p]: frames for another station, which the bridge floods; -p: witho
   remote "arp -s 10.0.0.77 02:00:00:00:00:77; ping -c 5 -W 1 10.0.0.77 >/dev/null"
   kill $listener 2>/dev/null
   wait $listener
-  [ "$(tcpdump -n -r /tmp/heard | wc -l)" "$2" 3 ]
+  [ "$(tcpdump -Z root -n -r /tmp/heard | wc -l)" "$2" 3 ]
 }
 promiscuous() { hears "" -ge; }
 filtered() { hears -p -lt; }
