@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
-#include <set>
 #include <stdexcept>
+#include <thread>
+#include <vector>
 
 namespace patchbay::tools {
 namespace {
@@ -38,6 +40,7 @@ TEST(SideBySideTest, TheFirstFailureEndsItAll) {
                             [&](std::size_t i) {
                               ++calls;
                               if (i == 10) throw std::runtime_error("no");
+                              if (i > 10) std::this_thread::sleep_for(std::chrono::milliseconds(1));
                             }),
                std::runtime_error);
   EXPECT_LT(calls, 1000);

@@ -14,13 +14,13 @@ class RecordingTap final : public TapPoint {
     Direction direction;
     std::uint64_t id;
     Bytes bytes;
-    bool complete;  // no offload metadata
+    bool complete;  // its offload metadata leaves nothing to do
   };
   std::vector<Seen> seen;
 
   void frames(Direction direction, std::span<const FrameView* const> frames) noexcept override {
     for (const FrameView* frame : frames) {
-      const bool complete = frame->offload.flags == 0 && frame->offload.gso_type == Offload::kGsoNone;
+      const bool complete = OffloadSet{}.covers(frame->offload);
       seen.push_back({direction, frame->id, bytes_of(*frame), complete});
     }
   }
