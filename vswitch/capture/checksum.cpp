@@ -39,6 +39,8 @@ void add_tail(InternetSum& sum, const FrameView& frame, std::size_t from) noexce
   }
 }
 
+constexpr std::uint16_t kUdpChecksumOffset = 6;  // of the field in the header
+
 }  // namespace
 
 void complete_checksum(const FrameView& frame, std::span<std::byte> copy) noexcept {
@@ -56,8 +58,8 @@ void complete_checksum(const FrameView& frame, std::span<std::byte> copy) noexce
     add_tail(sum, frame, std::max(copy.size(), kHeaderBytes));
   }
   auto checksum = static_cast<std::uint16_t>(~sum.folded());
-  // Zero means "none" in UDP (RFC 768); for TCP both forms of zero are right.
-  if (checksum == 0) checksum = 0xFFFF;
+  // Zero means "none" in UDP (RFC 768).
+  if (checksum == 0 && frame.offload.checksum_offset == kUdpChecksumOffset) checksum = 0xFFFF;
   std::memcpy(copy.data() + place, &checksum, sizeof checksum);
 }
 

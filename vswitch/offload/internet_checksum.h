@@ -42,10 +42,11 @@ class InternetSum {
   [[nodiscard]] std::uint16_t folded() const noexcept { return fold(sum_); }
   /// What goes into the checksum field.
   [[nodiscard]] std::uint16_t checksum() const noexcept { return static_cast<std::uint16_t>(~folded()); }
-  /// As checksum(), but never zero: zero means "none" in UDP (RFC 768), and for TCP both forms are right.
-  [[nodiscard]] std::uint16_t transport_checksum() const noexcept {
+  /// As checksum(), but for UDP never zero, which means "none" there (RFC 768). TCP gets zero: receivers take either
+  /// form, but RFC 1624 and analysers know one.
+  [[nodiscard]] std::uint16_t transport_checksum(bool udp) const noexcept {
     const std::uint16_t value = checksum();
-    return value != 0 ? value : std::uint16_t{0xFFFF};
+    return value == 0 && udp ? std::uint16_t{0xFFFF} : value;
   }
 
  private:

@@ -52,7 +52,7 @@ void complete_checksum(FrameView& frame) noexcept {
   for (const Piece& piece : frame.tail)
     sum.add(piece);
   put_sum(&frame.header[std::size_t{offload.checksum_start} + offload.checksum_offset],
-          sum.transport_checksum());
+          sum.transport_checksum(offload.checksum_offset == kUdpChecksum));
 }
 
 void Segmenter::start(const FrameView& frame, const SegmentationPlan& plan, std::uint32_t first) noexcept {
@@ -147,7 +147,7 @@ void Segmenter::patch_headers(FrameView& segment, std::size_t payload, std::span
   sum.add(segment.header_bytes().subspan(plan_.transport));
   for (const Piece& piece : tail)
     sum.add(piece);
-  put_sum(transport + checksum, sum.transport_checksum());
+  put_sum(transport + checksum, sum.transport_checksum(plan_.udp));
 }
 
 }  // namespace patchbay::vswitch::offload

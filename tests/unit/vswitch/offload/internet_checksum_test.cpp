@@ -59,11 +59,12 @@ TEST(InternetChecksum, AddsPiecesOfOddLengths) {
   }
 }
 
-TEST(InternetChecksum, ATransportChecksumIsNeverZero) {
+TEST(InternetChecksum, OnlyUdpHasNoZero) {
   InternetSum sum;
   sum.add_field(0xFFFF);
   EXPECT_EQ(sum.checksum(), 0);
-  EXPECT_EQ(sum.transport_checksum(), 0xFFFF);
+  EXPECT_EQ(sum.transport_checksum(true), 0xFFFF);
+  EXPECT_EQ(sum.transport_checksum(false), 0);
 }
 
 }  // namespace

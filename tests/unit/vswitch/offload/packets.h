@@ -139,7 +139,8 @@ inline std::string faults(const Bytes& b, const Packet& packet, bool ipv6, bool 
   const std::uint32_t sum =
       plain_sum(b, packet.transport, length, pseudo_sum(b, ip, ipv6, udp ? 17 : 6, length));
   if (sum != 0xFFFF) return "transport checksum";
-  if (big(b, packet.transport + (udp ? 6U : 16U), 2) == 0) return "transport checksum of zero";
+  const auto field = big(b, packet.transport + (udp ? 6U : 16U), 2);
+  if (field == (udp ? 0U : 0xFFFFU)) return "the other form of a checksum of zero";
   return {};
 }
 
