@@ -125,9 +125,11 @@ TEST_F(PollSetTest, RetriesAStalledSourceLessAndLessOftenUntilItMoves) {
 
 TEST_F(PollSetTest, SleepsUntilTheRetryIsDue) {
   a_.send(ethernet_frame(1, 2));
-  b_.room = 0;
+  a_.send(ethernet_frame(1, 2));
+  b_.room = 1;
   now_ = PollSet::Clock::now();
-  set_.pass(*space_, now_);
+  set_.pass(*space_, now_);  // the first frame moves
+  ASSERT_TRUE(set_.any_active());
   set_.pass(*space_, now_ + 20us);
   ASSERT_FALSE(set_.any_active());
   while (!set_.any_active())
