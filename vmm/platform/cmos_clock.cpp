@@ -123,9 +123,9 @@ CmosClock::Time CmosClock::shown() const noexcept {
     const bool afternoon = (registers_[kHours] & kAfternoon) != 0;
     hour = decoded(static_cast<std::uint8_t>(registers_[kHours] & ~kAfternoon)) % 12 + (afternoon ? 12 : 0);
   }
-  // Nanoseconds in 64 bits reach from 1678 to 2262.
+  // Nanoseconds since 1970 in 64 bits reach to 2262, and so must the difference to the host's time.
   const auto year =
-      std::clamp(static_cast<int>(decoded(registers_[kCentury]) * 100 + decoded(registers_[kYear])), 1700, 2200);
+      std::clamp(static_cast<int>(decoded(registers_[kCentury]) * 100 + decoded(registers_[kYear])), 1970, 2200);
   // Impossible dates, which a guest may well write, carry over into the next month.
   const std::chrono::year_month_day first{std::chrono::year(year),
                                           std::chrono::month(std::clamp(decoded(registers_[kMonth]), 1U, 12U)),
