@@ -12,7 +12,7 @@ patchbay_linux_test(linux_boot_test TIMEOUT 1200 COMMAND $<TARGET_FILE:linux_boo
 patchbay_linux_test(linux_log TIMEOUT 300 COMMAND "${CMAKE_CURRENT_LIST_DIR}/linux/log.sh" $<TARGET_FILE:boot_vm>
                     "${PATCHBAY_GUEST_IMAGE}")
 foreach(nic e1000 virtio-net)
-  patchbay_linux_test(linux_${nic} TIMEOUT 500 COMMAND "${PROJECT_SOURCE_DIR}/tests/guests/nic/check" $<TARGET_FILE:guest_lab>
+  patchbay_linux_test(linux_${nic} BY_HAND TIMEOUT 500 COMMAND "${PROJECT_SOURCE_DIR}/tests/guests/nic/check" $<TARGET_FILE:guest_lab>
                       "${PATCHBAY_GUEST_IMAGE}" ${nic})
 endforeach()
 
