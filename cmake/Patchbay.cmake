@@ -110,8 +110,8 @@ endfunction()
 
 # patchbay_linux_test(NAME [BY_HAND] TIMEOUT seconds COMMAND command...): a test with an operating system as guest. Runs
 # natively where the host can, else it skips itself (exit status 77, or GTEST_SKIP) and the emulated host runs it. BY_HAND:
-# there only when asked for, because QEMU's emulation of SVM does not always survive it (several guests that talk to each
-# other panic the emulated host's own kernel now and then):
+# there only when asked for, because it does not pass reliably there (several guests that talk to each other panic the
+# emulated host's own kernel now and then; a guest that resets the machine was seen to hang once):
 #   tests/emulated_host/check build/release/emulated_tests_by_hand NAME
 function(patchbay_linux_test name)
   cmake_parse_arguments(ARG "BY_HAND" "TIMEOUT" "COMMAND" ${ARGN})
