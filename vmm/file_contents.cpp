@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "vswitch/file_descriptor.h"
+#include "devices/bus.h"
 
 namespace patchbay::vmm {
 
@@ -17,7 +17,7 @@ FileContents::FileContents(std::vector<std::byte> bytes) : size_(bytes.size()) {
 }
 
 FileContents FileContents::read(const std::string& path, const std::string& what) {
-  const vswitch::FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const devices::FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) throw ImageError("cannot open " + what + " " + path + ": " + std::strerror(errno));
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0)

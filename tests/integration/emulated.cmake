@@ -1,8 +1,7 @@
 # The emulated host: one boot for all tests that patchbay_emulated_test() and patchbay_linux_test() have listed.
 if(TARGET vmm_integration_test)
   # By hand: it passed in 15 s, and stood still another time while it made machines by the dozen.
-  set_property(GLOBAL APPEND_STRING PROPERTY PATCHBAY_EMULATED_BY_HAND
-               "vmm_integration_test\t400\t$<TARGET_FILE:vmm_integration_test>\n")
+  patchbay_emulated_test(vmm_integration_test BY_HAND TIMEOUT 400 COMMAND $<TARGET_FILE:vmm_integration_test>)
 endif()
 get_property(emulated_tests GLOBAL PROPERTY PATCHBAY_EMULATED_TESTS)
 file(GENERATE OUTPUT "${CMAKE_BINARY_DIR}/emulated_tests" CONTENT "${emulated_tests}")
