@@ -12,6 +12,7 @@
 #include "tools/cli/lab_selection.h"
 #include "tools/cli/verbs.h"
 #include "tools/engine/engine.h"
+#include "tools/engine/external_node.h"
 #include "tools/engine/host_requirements.h"
 
 namespace patchbay::tools::cli {
@@ -52,6 +53,19 @@ void run_engine(const Lab& lab, const std::function<void(long)>& on_up) {
     throw;
   }
   directory.remove();
+}
+
+/// What the user needs to start external nodes with.
+void print_sockets(const Lab& lab) {
+  const RunDirectory directory(lab.name);
+  for (const Node& node : lab.nodes) {
+    if (node.kind != NodeKind::external) continue;
+    for (const Interface& interface : node.interfaces) {
+      fmt::print("{}:{}: vhost-user, {} {}, mac {}\n", node.name, interface.name,
+                 interface.vhost_user.client ? "connects to" : "listens at",
+                 vhost_user_socket(directory, node, interface).string(), to_string(interface.mac));
+    }
+  }
 }
 
 void write_all(int fd, const std::string& text) {
@@ -123,6 +137,7 @@ void deploy_in_foreground(const Lab& lab) {
   check_host(lab);
   run_engine(lab, [&](long milliseconds) {
     fmt::print("lab {} is up after {} ms; Ctrl-C takes it down\n", lab.name, milliseconds);
+    print_sockets(lab);
     std::fflush(stdout);
   });
 }
@@ -142,6 +157,7 @@ void add_deploy(CLI::App& program, int& status) {
       const long milliseconds = deploy_in_background(lab);
       fmt::print("lab {}: {} nodes and {} links up after {} ms\n", lab.name, lab.nodes.size(),
                  lab.links.size(), milliseconds);
+      print_sockets(lab);
     }
     status = 0;
   });

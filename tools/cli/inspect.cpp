@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "tools/cli/lab_selection.h"
 #include "tools/cli/verbs.h"
 
@@ -21,6 +23,32 @@ void print_nodes(const control::Json& listing) {
                  interface.at("name").get<std::string>(), interface.at("mac").get<std::string>(),
                  interface.at("mtu").get<unsigned>(), addresses);
       name = kind = state = "";
+    }
+  }
+}
+
+/// External nodes: how each interface stands to its peer.
+void print_peers(const control::Json& listing) {
+  bool first = true;
+  for (const auto& node : listing.at("nodes")) {
+    for (const auto& interface : node.at("interfaces")) {
+      if (!interface.contains("socket")) continue;
+      if (std::exchange(first, false)) {
+        fmt::print("\n{:<20} {:<7} {:<9} {:>5} {:>6}  {}\n", "vhost-user", "mode", "peer", "times", "queues",
+                   "socket");
+      }
+      const bool connected = interface.at("connected");
+      fmt::print("{:<20} {:<7} {:<9} {:>5} {:>6}  {}\n",
+                 node.at("name").get<std::string>() + ":" + interface.at("name").get<std::string>(),
+                 interface.at("mode").get<std::string>(), connected ? "connected" : "none",
+                 interface.at("connections").get<unsigned>(), interface.at("queues").get<unsigned>(),
+                 interface.at("socket").get<std::string>());
+      std::string features;
+      for (const auto& feature : interface.at("features"))
+        features += " " + feature.get<std::string>();
+      if (connected) fmt::print("  features:{}\n", features);
+      if (interface.contains("last_error"))
+        fmt::print("  last error: {}\n", interface.at("last_error").get<std::string>());
     }
   }
 }
@@ -68,6 +96,7 @@ void add_inspect(CLI::App& program, int& status) {
       fmt::print("{}\n", listing.dump(2));
     } else {
       print_nodes(listing);
+      print_peers(listing);
       if (*counters) print_counters(listing);
     }
     status = 0;

@@ -2,6 +2,10 @@
 
 namespace patchbay::tools {
 
+control::Json EngineNode::interface_facts(std::size_t /*index*/) const {
+  return control::Json::object();
+}
+
 void EngineNode::power(const PowerRequest& /*request*/, const Exchange& /*exchange*/) {
   throw control::RequestError("it is no machine and has no power switch");
 }

@@ -52,6 +52,8 @@ class EngineNode {
   /// namespace's init process; "console", the path of a socket; "exec", how commands get in: "namespace"
   /// (of "pid"), "console", "agent" (the verb `exec`), or absent.
   [[nodiscard]] virtual control::Json facts() const = 0;
+  /// What it shows of interface `index` besides name and addresses; an object.
+  [[nodiscard]] virtual control::Json interface_facts(std::size_t index) const;
 
   /// Answers `exchange` when done.
   virtual void power(const PowerRequest& request, const Exchange& exchange);

@@ -50,7 +50,8 @@ Json Engine::inspect() {
                {"state", "running"}};
     if (nodes_[i]) entry.update(nodes_[i]->facts());
     Json interfaces = Json::array();
-    for (const Interface& interface : node.interfaces) {
+    for (std::size_t k = 0; k < node.interfaces.size(); ++k) {
+      const Interface& interface = node.interfaces[k];
       Json addresses = Json::array();
       for (const auto& address : interface.ipv4)
         addresses.push_back(to_string(address));
@@ -60,6 +61,7 @@ Json Engine::inspect() {
                             {"mac", to_string(interface.mac)},
                             {"mtu", interface.mtu},
                             {"addresses", addresses}});
+      if (nodes_[i]) interfaces.back().update(nodes_[i]->interface_facts(k));
     }
     entry["interfaces"] = std::move(interfaces);
     nodes.push_back(std::move(entry));

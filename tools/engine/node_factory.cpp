@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "tools/engine/external_node.h"
 #include "tools/engine/namespace_node.h"
 #include "tools/engine/router_node.h"
 #include "tools/engine/vm_node.h"
@@ -58,6 +59,8 @@ std::unique_ptr<EngineNode> NodeFactory::make(const Node& node) {
     case NodeKind::vm:
       if (!services_) services_ = std::make_unique<MachineServices>(options_.guest_agent);
       return std::make_unique<VmNode>(kvm(), *services_, node, directory_.console(node.name).string(), loop_);
+    case NodeKind::external:
+      return std::make_unique<ExternalNode>(node, directory_, loop_);
     case NodeKind::bridge:
       break;
   }

@@ -57,7 +57,20 @@ void RunDirectory::link_namespace(const std::string& full_name, pid_t init) cons
   std::ofstream(path_ / "namespaces", std::ios::app) << full_name << '\n';
 }
 
+void RunDirectory::expect_socket(const fs::path& path) const {
+  if (path.string().starts_with(path_.string() + "/")) {
+    fs::create_directories(path.parent_path());
+  } else {
+    std::ofstream(path_ / "foreign-sockets", std::ios::app) << path.string() << '\n';
+  }
+}
+
 void RunDirectory::remove() const {
+  std::ifstream sockets(path_ / "foreign-sockets");
+  for (std::string socket; std::getline(sockets, socket);) {
+    std::error_code ignored;
+    if (fs::is_socket(socket, ignored)) fs::remove(socket, ignored);
+  }
   std::ifstream names(path_ / "namespaces");
   std::string name;
   while (std::getline(names, name)) {

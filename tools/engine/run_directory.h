@@ -24,6 +24,11 @@ class RunDirectory {
   [[nodiscard]] std::filesystem::path console(const std::string& node) const {
     return path_ / (node + ".console");
   }
+  /// Where a peer finds an interface that its lab file gives no other socket.
+  [[nodiscard]] std::filesystem::path vhost_user_socket(const std::string& node,
+                                                        const std::string& interface) const {
+    return path_ / "sockets" / node / (interface + ".sock");
+  }
   [[nodiscard]] bool exists() const { return std::filesystem::exists(path_); }
 
   /// Creates the directory (mode 0700) and holds its lock as long as this object lives. Throws
@@ -35,6 +40,9 @@ class RunDirectory {
   [[nodiscard]] std::optional<pid_t> engine() const;
   /// Removes the directory and the links under /run/netns that name nodes of this lab.
   void remove() const;
+  /// Makes the directory of a socket that the engine is going to create, and has remove() take the socket
+  /// away.
+  void expect_socket(const std::filesystem::path& path) const;
   /// Makes a node's network namespace known to `ip netns exec NAME`.
   void link_namespace(const std::string& full_name, pid_t init) const;
 

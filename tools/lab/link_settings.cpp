@@ -21,6 +21,36 @@ Parsed<unsigned> parse_mtu(std::string_view text) {
   return static_cast<unsigned>(std::get<std::int64_t>(number));
 }
 
+std::optional<VhostUserSettings> read_vhost_user(const YamlNode& node, Reader& reader) {
+  if (!reader.map(node, "vhost-user", vhost_user_keys())) return std::nullopt;
+  VhostUserSettings settings;
+  settings.at = node.at;
+  if (const YamlNode* mode = node.find("mode")) {
+    const auto client = reader.value(*mode, "mode", [](std::string_view text) -> Parsed<bool> {
+      if (text == "server") return false;
+      if (text == "client") return true;
+      return Fault{fmt::format("'{}' is neither server nor client", text),
+                   "server: Patchbay makes the socket and the peer connects; client: the other way round"};
+    });
+    if (!client) return std::nullopt;
+    settings.client = *client;
+  }
+  if (const YamlNode* socket = node.find("socket")) {
+    auto path = reader.text(*socket, "socket");
+    if (!path) return std::nullopt;
+    if (path->empty()) {
+      reader.error(*socket, "the socket has no path", "write one, such as /tmp/r1.sock");
+      return std::nullopt;
+    }
+    settings.socket = Located<std::string>{std::move(*path), socket->at};
+  } else if (settings.client) {
+    reader.error(node, "a client needs the socket that it shall connect to",
+                 "write {mode: client, socket: PATH}");
+    return std::nullopt;
+  }
+  return settings;
+}
+
 NicSettings read_nic(const YamlNode& extension, Reader& reader) {
   NicSettings settings;
   if (const YamlNode* nic = extension.find("nic")) {
@@ -35,6 +65,8 @@ NicSettings read_nic(const YamlNode& extension, Reader& reader) {
     if (const auto count = reader.integer(*queues, "queues", 1, kMaxNicQueues))
       settings.queues = static_cast<unsigned>(*count);
   }
+  if (const YamlNode* vhost_user = extension.find("vhost-user"))
+    settings.vhost_user = read_vhost_user(*vhost_user, reader);
   return settings;
 }
 

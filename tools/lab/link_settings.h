@@ -12,9 +12,16 @@
 
 namespace patchbay::tools {
 
+struct VhostUserSettings {
+  bool client = false;
+  std::optional<Located<std::string>> socket;
+  Position at;
+};
+
 struct NicSettings {
   std::optional<Located<NicModel>> model;
   std::optional<unsigned> queues;
+  std::optional<VhostUserSettings> vhost_user;
 };
 
 struct EndpointSettings {
@@ -30,7 +37,7 @@ struct EndpointSettings {
 struct LinkSettings {
   std::array<EndpointSettings, 2> ends;
   std::optional<Located<unsigned>> mtu;
-  NicSettings nic;  // of the ends that are virtual machines and say nothing themselves
+  NicSettings nic;  // of the ends that are virtual machines or external and say nothing themselves
   bool lossless = false;
   Netem a_to_z;
   Netem z_to_a;

@@ -14,6 +14,8 @@ std::string_view to_string(NodeKind kind) {
       return "vm";
     case NodeKind::linux:
       return "linux";
+    case NodeKind::external:
+      return "external";
     case NodeKind::bridge:
       return "bridge";
   }

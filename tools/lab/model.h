@@ -24,10 +24,11 @@ inline constexpr unsigned kMinMtu = 68;        // RFC 791
 inline constexpr unsigned kMaxMtu = 65521;     // what Linux lets a TAP interface have
 
 enum class NodeKind {
-  router,  // Patchbay's router appliance, a virtual machine
-  vm,      // a virtual machine with an operating system of the user's
-  linux,   // a Linux network namespace that sees the host's programs
-  bridge,  // a learning segment; its interfaces are the names of its ports
+  router,    // Patchbay's router appliance, a virtual machine
+  vm,        // a virtual machine with an operating system of the user's
+  linux,     // a Linux network namespace that sees the host's programs
+  external,  // a machine or program that the user starts and that joins over vhost-user
+  bridge,    // a learning segment; its interfaces are the names of its ports
 };
 [[nodiscard]] std::string_view to_string(NodeKind kind);
 
@@ -36,12 +37,19 @@ enum class NicModel { virtio_net, e1000 };
 [[nodiscard]] std::string_view to_string(NicModel model);
 inline constexpr unsigned kMaxNicQueues = 16;  // queue pairs of a card
 
+/// Where the peer of an external node's interface is met.
+struct VhostUser {
+  bool client = false;           // connect to a socket that the peer listens on; else listen
+  std::filesystem::path socket;  // absolute; empty: one in the lab's run directory
+};
+
 struct Interface {
   std::string name;  // at most 15 characters, as Linux demands
   MacAddress mac{};  // unused at a bridge port
   unsigned mtu = kDefaultMtu;
-  NicModel nic = NicModel::virtio_net;  // of a virtual machine, like `queues`
-  unsigned queues = 1;
+  NicModel nic = NicModel::virtio_net;  // of a virtual machine
+  unsigned queues = 1;                  // queue pairs, of a virtual machine or an external node
+  VhostUser vhost_user;                 // of an external node
   std::vector<InterfaceAddress> ipv4;
   std::vector<InterfaceAddress> ipv6;
   std::size_t link = 0;  // index into Lab::links

@@ -17,6 +17,8 @@
 namespace patchbay::tools {
 namespace {
 
+constexpr std::size_t kMaxSocketPath = 107;  // sun_path with its final zero byte
+
 class LinkResolver {
  public:
   LinkResolver(const std::vector<std::string>& known, Lab& lab, Diagnostics& diagnostics)
@@ -55,6 +57,7 @@ class LinkResolver {
     check_mtu(settings);
     const std::size_t index = lab_.links.size();
     check_nics(settings, *node_a, *node_z);
+    check_vhost_user(settings, *node_a, *node_z);
     link.a = {*node_a, add_interface(*node_a, a, settings.nic, link, index)};
     link.z = {*node_z, add_interface(*node_z, z, settings.nic, link, index)};
     lab_.links.push_back(std::move(link));
@@ -127,8 +130,43 @@ class LinkResolver {
   }
 
   /// Guests that bring their own drivers can be given any card; the others get the one they know.
-  static bool takes_any_nic(NodeKind kind) {
-    return kind != NodeKind::router && kind != NodeKind::linux && kind != NodeKind::bridge;
+  static bool takes_any_nic(NodeKind kind) { return kind == NodeKind::vm; }
+
+  void check_vhost_user(const LinkSettings& settings, std::size_t node_a, std::size_t node_z) {
+    const std::array<NodeKind, 2> kinds{lab_.nodes[node_a].kind, lab_.nodes[node_z].kind};
+    const auto no_use = [&](const NicSettings& nic, const std::string& where) {
+      if (!nic.vhost_user) return;
+      diagnostics_.error(nic.vhost_user->at, fmt::format("{} has no vhost-user socket", where),
+                         "only nodes of kind external have one; leave it out");
+    };
+    for (std::size_t end = 0; end < 2; ++end) {
+      if (kinds[end] != NodeKind::external)
+        no_use(settings.ends[end].nic, fmt::format("a node of kind {}", to_string(kinds[end])));
+    }
+    if (kinds[0] != NodeKind::external && kinds[1] != NodeKind::external)
+      no_use(settings.nic, fmt::format("a link between {} and {}", to_string(kinds[0]), to_string(kinds[1])));
+  }
+
+  VhostUser resolve_vhost_user(const VhostUserSettings& settings, const std::string& node) {
+    VhostUser result;
+    result.client = settings.client;
+    if (!settings.socket) return result;
+    const std::string text = expand_magic_words(settings.socket->value, lab_.name, node);
+    result.socket = (std::filesystem::absolute(lab_.file).parent_path() / text).lexically_normal();
+    const std::string path = result.socket.string();
+    if (path.size() > kMaxSocketPath) {
+      diagnostics_.error(
+          settings.socket->at, fmt::format("the path of the socket, {}, has {} bytes", path, path.size()),
+          fmt::format("a socket's path has at most {}: choose a shorter one", kMaxSocketPath), text.size());
+    }
+    const auto [first, is_new] = sockets_.try_emplace(path, settings.socket->at);
+    if (!is_new) {
+      diagnostics_.error(
+          settings.socket->at,
+          fmt::format("the socket {} is used twice; the first use is on line {}", path, first->second.line),
+          "every interface of an external node needs one of its own", text.size());
+    }
+    return result;
   }
 
   void check_nics(const LinkSettings& settings, std::size_t node_a, std::size_t node_z) {
@@ -160,6 +198,10 @@ class LinkResolver {
       interface.nic = link_nic.model->value;
     }
     interface.queues = end.nic.queues.value_or(link_nic.queues.value_or(1));
+    if (lab_.nodes[node].kind == NodeKind::external) {
+      const auto& vhost_user = end.nic.vhost_user ? end.nic.vhost_user : link_nic.vhost_user;
+      if (vhost_user) interface.vhost_user = resolve_vhost_user(*vhost_user, end.node.value);
+    }
     for (const auto& address : end.ipv4)
       interface.ipv4.push_back(address.value);
     for (const auto& address : end.ipv6)
@@ -236,6 +278,7 @@ class LinkResolver {
   std::unordered_map<std::string, std::size_t> node_index_;
   std::map<std::pair<std::string, std::string>, Position> first_use_;
   std::map<MacAddress, Position> macs_;
+  std::map<std::string, Position> sockets_;
   std::vector<std::array<const EndpointSettings*, 2>> end_settings_;  // parallel to Lab::links
 };
 

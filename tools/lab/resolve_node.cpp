@@ -14,8 +14,8 @@
 namespace patchbay::tools {
 namespace {
 
-constexpr std::array<std::string_view, 4> kAvailableKinds{"router", "vm", "linux", "bridge"};
-constexpr std::array<std::string_view, 2> kLaterKinds{"frr", "external"};
+constexpr std::array<std::string_view, 5> kAvailableKinds{"router", "vm", "linux", "external", "bridge"};
+constexpr std::array<std::string_view, 1> kLaterKinds{"frr"};
 constexpr std::uint64_t kMinVmMemory = std::uint64_t{32} << 20U;
 
 class NodeResolver {
@@ -119,10 +119,11 @@ Parsed<NodeKind> parse_kind(std::string_view name) {
   if (name == "router") return NodeKind::router;
   if (name == "vm") return NodeKind::vm;
   if (name == "linux") return NodeKind::linux;
+  if (name == "external") return NodeKind::external;
   if (name == "bridge") return NodeKind::bridge;
   if (std::find(kLaterKinds.begin(), kLaterKinds.end(), name) != kLaterKinds.end()) {
     return Fault{fmt::format("nodes of kind '{}' are not available in this version", name),
-                 "available are: router, vm, linux, bridge"};
+                 "available are: router, vm, linux, external, bridge"};
   }
   return Fault{fmt::format("unknown kind '{}'", name),
                suggestion(name, {kAvailableKinds.begin(), kAvailableKinds.end()})};
@@ -143,7 +144,9 @@ void check_kind_settings(NodeKind kind, const NodeSettings& settings, Diagnostic
   if (settings.cmd) has_no_effect("cmd", settings.cmd->at, "it is the kernel command line of a vm");
   if (settings.image) {
     has_no_effect("image", settings.image->at,
-                  kind == NodeKind::linux ? "it sees the host's programs" : "it is built in");
+                  kind == NodeKind::linux      ? "it sees the host's programs"
+                  : kind == NodeKind::external ? "you start it yourself"
+                                               : "it is built in");
   }
   if (kind == NodeKind::linux) {
     if (settings.startup_config)
@@ -172,10 +175,13 @@ void check_kind_settings(NodeKind kind, const NodeSettings& settings, Diagnostic
       has_no_effect("cpu", settings.cpu->at, "the router uses one vCPU");
     return;
   }
+  const bool external = kind == NodeKind::external;
+  const std::string made_of = external ? "you start it yourself" : "it is part of the switch";
   if (settings.startup_config)
-    has_no_effect("startup-config", settings.startup_config->at, "it has no configuration");
-  if (settings.cpu) has_no_effect("cpu", settings.cpu->at, "it is part of the switch");
-  if (settings.memory_bytes) has_no_effect("memory", settings.memory_bytes->at, "it is part of the switch");
+    has_no_effect("startup-config", settings.startup_config->at,
+                  external ? made_of : "it has no configuration");
+  if (settings.cpu) has_no_effect("cpu", settings.cpu->at, made_of);
+  if (settings.memory_bytes) has_no_effect("memory", settings.memory_bytes->at, made_of);
 }
 
 std::optional<Node> resolve_node(const Located<std::string>& name, NodeSettings settings,
@@ -190,7 +196,7 @@ std::optional<Node> resolve_node(const Located<std::string>& name, NodeSettings 
   if (!settings.kind) settings.kind = levels.defaults.kind;
   if (!settings.kind) {
     diagnostics.error(name.at, fmt::format("node '{}' has no kind", name.value),
-                      "write kind: router, vm, linux or bridge", name.value.size());
+                      "write kind: router, vm, linux, external or bridge", name.value.size());
     return std::nullopt;
   }
   const Parsed<NodeKind> kind = parse_kind(settings.kind->value);

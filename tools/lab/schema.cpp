@@ -75,8 +75,9 @@ constexpr Key kBriefLink[] = {{"endpoints"}, {"mtu"}, {"ipv4"}, {"ipv6"}, {"labe
 constexpr Key kVethLink[] = {{"type"}, {"endpoints"}, {"mtu"}, {"labels"}, {"vars"}};
 constexpr Key kEndpoint[] = {{"node"}, {"interface"}, {"mac"}, {"ipv4"}, {"ipv6"}, {"vars"}};
 
-constexpr Key kLinkExtension[] = {{"checks"}, {"lossless"}, {"netem"}, {"nic"}, {"queues"}};
-constexpr Key kEndpointExtension[] = {{"nic"}, {"queues"}};
+constexpr Key kLinkExtension[] = {{"checks"}, {"lossless"}, {"netem"}, {"nic"}, {"queues"}, {"vhost-user"}};
+constexpr Key kEndpointExtension[] = {{"nic"}, {"queues"}, {"vhost-user"}};
+constexpr Key kVhostUser[] = {{"mode"}, {"socket"}};
 constexpr Key kNodeExtension[] = {{"checks"}, {"kernel"}, {"initrd"}, {"boot-timeout"}};
 constexpr Key kNetem[] = {{"a-to-z"}, {"z-to-a"}};
 constexpr Key kNetemDirection[] = {{"delay"},   {"jitter"},    {"loss"},   {"rate"},
@@ -117,6 +118,9 @@ std::span<const Key> link_extension_keys() {
 }
 std::span<const Key> endpoint_extension_keys() {
   return kEndpointExtension;
+}
+std::span<const Key> vhost_user_keys() {
+  return kVhostUser;
 }
 std::span<const Key> node_extension_keys() {
   return kNodeExtension;

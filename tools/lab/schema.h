@@ -29,6 +29,7 @@ struct Key {
 // Patchbay's extensions, under `vars: {patchbay: ...}`, where containerlab ignores them.
 [[nodiscard]] std::span<const Key> link_extension_keys();
 [[nodiscard]] std::span<const Key> endpoint_extension_keys();
+[[nodiscard]] std::span<const Key> vhost_user_keys();
 [[nodiscard]] std::span<const Key> node_extension_keys();
 [[nodiscard]] std::span<const Key> netem_keys();
 [[nodiscard]] std::span<const Key> netem_direction_keys();
