@@ -11,6 +11,7 @@ static_assert(std::endian::native == std::endian::little, "addresses are compare
 // 01-80-C2-00-00-00 to -0F, table 8-1: never relayed by a bridge (8.6.3).
 constexpr MacKey kReserved = 0x00'00'00'c2'80'01;
 constexpr MacKey kReservedMask = 0xf0'ff'ff'ff'ff'ff;
+constexpr MacKey kNoAddress = ~MacKey{0};  // longer than any
 
 }  // namespace
 
@@ -37,10 +38,12 @@ void Bridge::classify(PortIndex source, Frames frames, std::uint32_t now) {
   PortCounters::In& in = slots()[source].port->counters.in;
   std::array<MacKey, kBurstFrames> destinations;
   std::array<bool, kBurstFrames> dropped;
-  MacKey last_source = ~MacKey{0};  // no address
+  MacKey last_source = kNoAddress;
+  MacKey last_destination = kNoAddress;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     destinations[i] = load_mac(&frames[i]->header[0]);
-    table_.prefetch(destinations[i]);
+    if (destinations[i] != last_destination) table_.prefetch(destinations[i]);
+    last_destination = destinations[i];
     const MacKey from = load_mac(&frames[i]->header[6]);
     dropped[i] = true;
     if (is_group(from) || from == 0) {
@@ -57,24 +60,30 @@ void Bridge::classify(PortIndex source, Frames frames, std::uint32_t now) {
     dropped[i] = false;
   }
 
-  // Group addresses are never learned, so they come out as unknown, and are flooded like those.
-  std::array<std::uint16_t, kBurstFrames> ports;
-  table_.find(std::span(destinations).first(frames.size()), ports, now);
+  // Group addresses are never learned, so they come out as unknown, and are flooded like those. Trains to one
+  // address are looked up once.
   destination_count_ = flooded_count_ = 0;
-  std::size_t forwarded = 0;
+  forwarded_ = 0;
+  MacKey looked_up = kNoAddress;
+  PortIndex port = MacTable::kUnknown;
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    if (dropped[i]) continue;
+    if (dropped[i]) [[unlikely]]
+      continue;
+    if (destinations[i] != looked_up) {
+      looked_up = destinations[i];
+      port = table_.find(looked_up, now);
+    }
     const auto frame = static_cast<std::uint8_t>(i);
-    if (ports[i] == MacTable::kUnknown) {
+    if (port == MacTable::kUnknown) {
       flooded_[flooded_count_++] = frame;
-    } else if (ports[i] == source) {
+    } else if (port == source) {
       in.drop(DropReason::same_port);
     } else {
-      append(ports[i], frame);
-      ++forwarded;
+      append(port, frame);
+      ++forwarded_;
     }
   }
-  in.forwarded.add(forwarded);
+  in.forwarded.add(forwarded_);
 }
 
 void Bridge::learn(MacKey mac, PortIndex source, std::uint32_t now) noexcept {
@@ -107,6 +116,12 @@ void Bridge::append(PortIndex destination, std::uint8_t frame) noexcept {
 
 void Bridge::send_to_groups(PortIndex source, Frames frames, Workspace& workspace) {
   std::array<const FrameView*, kBurstFrames> group;
+  // The whole burst to one port, as between two hosts: it is a group as it stands.
+  if (destination_count_ == 1 && forwarded_ == frames.size()) {
+    groups_[destinations_[0]].first = kNone;
+    send(source, destinations_[0], frames, workspace);
+    return;
+  }
   for (const PortIndex destination : std::span(destinations_).first(destination_count_)) {
     std::size_t count = 0;
     for (std::uint8_t i = groups_[destination].first; i != kNone; i = next_[i])

@@ -64,6 +64,7 @@ class Bridge final : public Segment {
   std::vector<Group> groups_;  // by PortIndex; empty between bursts
   std::array<PortIndex, kBurstFrames> destinations_;
   std::size_t destination_count_ = 0;
+  std::size_t forwarded_ = 0;  // frames in groups
   std::array<std::uint8_t, kBurstFrames> next_;
   std::array<std::uint8_t, kBurstFrames> flooded_;  // ascending
   std::size_t flooded_count_ = 0;

@@ -67,12 +67,6 @@ std::uint16_t MacTable::find(MacKey mac, std::uint32_t now) const noexcept {
   return port != kUnknown ? port : find_in(buckets_[at.second], mac, now);
 }
 
-void MacTable::find(std::span<const MacKey> macs, std::span<std::uint16_t> results,
-                    std::uint32_t now) const noexcept {
-  for (std::size_t i = 0; i < macs.size(); ++i)
-    results[i] = find(macs[i], now);
-}
-
 void MacTable::forget(std::uint16_t port) noexcept {
   for (Bucket& bucket : buckets_) {
     for (std::uint64_t& slot : bucket.slots) {

@@ -14,7 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <vector>
 
 namespace patchbay::vswitch {
@@ -56,11 +55,8 @@ class MacTable {
   /// Notes that `mac` (individual, not zero) was seen behind `port` (not kUnknown).
   Learned learn(MacKey mac, std::uint16_t port, std::uint32_t now) noexcept;
 
-  /// The port of `mac`, or kUnknown.
+  /// The port of `mac`, or kUnknown. Quick some time after prefetch().
   [[nodiscard]] std::uint16_t find(MacKey mac, std::uint32_t now) const noexcept;
-
-  /// find() for a burst; results.size() >= macs.size(). Quick after prefetch() of each.
-  void find(std::span<const MacKey> macs, std::span<std::uint16_t> results, std::uint32_t now) const noexcept;
 
   /// Starts to load the bucket where `mac` most likely lies.
   void prefetch(MacKey mac) const noexcept { __builtin_prefetch(&buckets_[places(mac).first]); }
