@@ -80,13 +80,32 @@ int KvmSystem::check_extension(unsigned capability) const noexcept {
   return ::ioctl(fd_.get(), KVM_CHECK_EXTENSION, static_cast<unsigned long>(capability));
 }
 
-KvmVm KvmSystem::create_vm() const {
+FileDescriptor KvmSystem::create() const {
   int fd;
   do {
     fd = ::ioctl(fd_.get(), KVM_CREATE_VM, 0UL);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) throw_errno("create a virtual machine");
-  return {FileDescriptor(fd), run_bytes_};
+  return FileDescriptor(fd);
+}
+
+KvmVm KvmSystem::create_vm() const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stock_.empty()) {
+      FileDescriptor fd = std::move(stock_.back());
+      stock_.pop_back();
+      return {std::move(fd), run_bytes_};
+    }
+  }
+  return {create(), run_bytes_};
+}
+
+void KvmSystem::stock(std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  stock_.reserve(count);
+  while (stock_.size() < count)
+    stock_.push_back(create());
 }
 
 CpuidEntries KvmSystem::supported_cpuid() const {

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -97,19 +98,28 @@ class KvmVm {
   std::size_t run_bytes_;
 };
 
+/// Threads: any.
 class KvmSystem {
  public:
   /// Opens `path`; throws KvmUnavailable.
   explicit KvmSystem(const std::string& path = "/dev/kvm");
 
   [[nodiscard]] KvmVm create_vm() const;
+  /// Has the next `count` machines in stock for create_vm(), whatever else this process does until then. A new
+  /// machine makes the kernel lock every memory mapping of the process, one by one: a process that will have many
+  /// machines asks for all of them before it maps their memory and starts their threads.
+  void stock(std::size_t count);
   [[nodiscard]] int check_extension(unsigned capability) const noexcept;
   /// KVM_GET_SUPPORTED_CPUID: what the host can give a guest.
   [[nodiscard]] CpuidEntries supported_cpuid() const;
 
  private:
+  [[nodiscard]] FileDescriptor create() const;
+
   FileDescriptor fd_;
   std::size_t run_bytes_ = 0;
+  mutable std::mutex mutex_;
+  mutable std::vector<FileDescriptor> stock_;
 };
 
 }  // namespace patchbay::vmm

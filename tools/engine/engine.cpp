@@ -71,8 +71,13 @@ void Engine::tear_down() noexcept {
 }
 
 void Engine::create_nodes() {
-  for (const Node& node : lab_.nodes)
-    nodes_.push_back(factory_.make(node));
+  nodes_.resize(lab_.nodes.size());
+  // Namespaces first: each is a fork, and costs the more the more memory of machines there is.
+  for (const bool namespaces : {true, false}) {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if ((lab_.nodes[i].kind == NodeKind::linux) == namespaces) nodes_[i] = factory_.make(lab_.nodes[i]);
+    }
+  }
 }
 
 void Engine::create_links() {

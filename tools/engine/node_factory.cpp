@@ -1,5 +1,6 @@
 #include "tools/engine/node_factory.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include "tools/engine/external_node.h"
@@ -40,7 +41,11 @@ NodeFactory::NodeFactory(const Lab& lab, const RunDirectory& directory, const En
 }
 
 const vmm::KvmSystem& NodeFactory::kvm() {
-  if (!kvm_) kvm_ = std::make_unique<vmm::KvmSystem>(options_.kvm_path);
+  if (!kvm_) {
+    kvm_ = std::make_unique<vmm::KvmSystem>(options_.kvm_path);
+    const auto routers = std::ranges::count(lab_.nodes, NodeKind::router, &Node::kind);
+    kvm_->stock(static_cast<std::size_t>(routers));
+  }
   return *kvm_;
 }
 

@@ -21,6 +21,8 @@ ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
 sleeps() { cat /proc/"$1"/task/*/status | awk '/^voluntary_ctxt_switches/ { n += $2 } END { print n }'; }
 hertz=$(getconf CLK_TCK)
 
+ulimit -S -n 256  # too few for fifty routers: the EAL raises it
+
 check "50 routers are up and forward"
 "$make_lab" "$name" 50 >"$work/$name.clab.yml"
 start=$(milliseconds)
