@@ -35,6 +35,8 @@ class ElfImage {
   [[nodiscard]] std::uint64_t entry() const noexcept { return entry_; }
   [[nodiscard]] bool is_64bit() const noexcept { return is_64bit_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// The whole file.
+  [[nodiscard]] const FileContents& contents() const noexcept { return contents_; }
 
  private:
   ElfImage() = default;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
@@ -99,6 +100,15 @@ int zero_range(int fd, std::uint64_t offset, std::uint64_t bytes) noexcept {
     bytes -= portion;
   }
   return 0;
+}
+
+int nameless_file(const std::string& directory) {
+  const int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd >= 0) return fd;
+  std::string name = directory + "/patchbay-disk.XXXXXX";  // a file system without O_TMPFILE
+  const int named = ::mkostemp(name.data(), O_CLOEXEC);
+  if (named >= 0) ::unlink(name.c_str());
+  return named;
 }
 
 OpenedImage open_image(const std::string& path, bool writable) {

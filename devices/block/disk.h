@@ -52,4 +52,8 @@ struct OpenedImage {
 };
 [[nodiscard]] OpenedImage open_image(const std::string& path, bool writable);
 
+/// An empty file in `directory` that has no name there: gone with its last descriptor, which is the caller's. Negative,
+/// with errno, if there is none to be had.
+[[nodiscard]] int nameless_file(const std::string& directory);
+
 }  // namespace patchbay::devices::block

@@ -32,15 +32,6 @@ std::span<iovec> take(std::span<iovec>& pieces, std::uint64_t& bytes, std::span<
   return list.first(used);
 }
 
-int nameless_file(const std::string& directory) {
-  const int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd >= 0) return fd;
-  std::string name = directory + "/patchbay-disk.XXXXXX";  // a file system without O_TMPFILE
-  const int named = ::mkostemp(name.data(), O_CLOEXEC);
-  if (named >= 0) ::unlink(name.c_str());
-  return named;
-}
-
 }  // namespace
 
 OverlayDisk::OverlayDisk(const std::string& base, const std::string& directory) {

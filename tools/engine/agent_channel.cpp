@@ -1,11 +1,7 @@
 #include "tools/engine/agent_channel.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <utility>
 
@@ -91,45 +87,31 @@ class Collector final : public AgentSession, public std::enable_shared_from_this
 
 }  // namespace
 
-AgentChannel::AgentChannel(boost::asio::io_context& loop, devices::console::SerialPort& port,
-                           std::function<void()> on_agent)
-    : loop_(loop),
-      port_(port),
-      on_agent_(std::move(on_agent)),
-      watch_(loop, ::fcntl(port.event_fd(), F_DUPFD_CLOEXEC, 0)) {
-  wait();
+AgentChannel::AgentChannel(boost::asio::io_context& loop, AgentLine& line, std::function<void()> on_agent)
+    : loop_(loop), line_(line), on_agent_(std::move(on_agent)) {
+  line_.watch([this] { handle_events(); });
 }
 
 AgentChannel::~AgentChannel() {
+  line_.watch(nullptr);
   on_agent_ = nullptr;
   disconnect("the node is going down");
 }
 
-void AgentChannel::wait() {
-  watch_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                    [this](const boost::system::error_code& error) {
-                      if (error) return;  // the watch is gone, and this object with it
-                      handle_events();
-                      wait();
-                    });
-}
-
 void AgentChannel::handle_events() {
-  std::uint64_t events = 0;
-  static_cast<void>(!::read(watch_.native_handle(), &events, sizeof events));
-  if (port_.openings() != opening_ || !port_.guest_open()) {
+  if (line_.openings() != opening_ || !line_.is_open()) {
     disconnect("the guest's agent has ended");
-    opening_ = port_.openings();
+    opening_ = line_.openings();
     broken_ = false;
   }
-  if (!port_.guest_open()) return;
+  if (!line_.is_open()) return;
   receive();
   pump();
 }
 
 void AgentChannel::receive() {
   std::array<std::byte, kPortion> buffer;
-  for (std::size_t count = 0; (count = port_.read(buffer)) != 0;) {
+  for (std::size_t count = 0; (count = line_.read(buffer)) != 0;) {
     if (broken_) continue;
     in_.append(reinterpret_cast<const char*>(buffer.data()), count);
     std::size_t at = 0;
@@ -156,6 +138,7 @@ void AgentChannel::receive() {
 bool AgentChannel::handle(const FrameHeader& header, std::string_view payload) {
   if (header.type == Type::hello) {
     if (decode_number(payload) != agent::kVersion) return false;
+    if (connected_) end_sessions("the guest's agent was started anew");
     connected_ = true;
     if (on_agent_) on_agent_();
     return true;
@@ -188,6 +171,10 @@ bool AgentChannel::handle(const FrameHeader& header, std::string_view payload) {
 void AgentChannel::disconnect(std::string_view why) {
   connected_ = false;
   in_.clear();
+  end_sessions(why);
+}
+
+void AgentChannel::end_sessions(std::string_view why) {
   out_.clear();
   const auto lost = std::exchange(sessions_, {});
   for (const auto& [id, running] : lost)
@@ -246,8 +233,8 @@ void AgentChannel::send(std::uint32_t session, Type type, std::string_view paylo
 
 void AgentChannel::pump() {
   while (!out_.empty()) {
-    const std::size_t taken = port_.write(std::as_bytes(std::span(out_.data(), out_.size())));
-    if (taken == 0) return;  // the port says when there is room
+    const std::size_t taken = line_.write(std::as_bytes(std::span(out_.data(), out_.size())));
+    if (taken == 0) return;  // the line says when there is room
     out_.erase(0, taken);
   }
 }

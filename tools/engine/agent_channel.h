@@ -1,11 +1,10 @@
-// The engine's end of a guest's agent (tools/agent/protocol.h): commands as sessions over one serial port.
+// The engine's end of a guest's agent (tools/agent/protocol.h): commands as sessions over one line.
 //
 // Threads: everything on the engine's loop. The guest's side may send anything at any time: what breaks the
 // protocol ends the connection, and it never costs more memory than the windows that were granted.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -14,8 +13,8 @@
 #include <string>
 #include <string_view>
 
-#include "devices/console/serial_port.h"
 #include "tools/agent/protocol.h"
+#include "tools/engine/agent_line.h"
 #include "tools/node/command.h"
 
 namespace patchbay::tools {
@@ -37,10 +36,8 @@ class AgentChannel {
  public:
   static constexpr int kLost = 255;
 
-  /// `on_agent` is called when an agent has said hello; the port outlives the channel. Throws
-  /// std::system_error.
-  AgentChannel(boost::asio::io_context& loop, devices::console::SerialPort& port,
-               std::function<void()> on_agent);
+  /// `on_agent` is called when an agent has said hello; the line outlives the channel.
+  AgentChannel(boost::asio::io_context& loop, AgentLine& line, std::function<void()> on_agent);
   /// Ends all sessions as lost.
   ~AgentChannel();
   AgentChannel(const AgentChannel&) = delete;
@@ -69,22 +66,21 @@ class AgentChannel {
     std::uint32_t granted = agent::kWindow;  // bytes of output the agent may still send
   };
 
-  void wait();
   void handle_events();
   void receive();
   /// False if the frame breaks the protocol.
   [[nodiscard]] bool handle(const agent::FrameHeader& header, std::string_view payload);
   void disconnect(std::string_view why);
+  void end_sessions(std::string_view why);
   void send(std::uint32_t session, agent::Type type, std::string_view payload);
   void pump();
 
   boost::asio::io_context& loop_;
-  devices::console::SerialPort& port_;
+  AgentLine& line_;
   std::function<void()> on_agent_;
-  boost::asio::posix::stream_descriptor watch_;
   bool connected_ = false;
   std::uint64_t opening_ = 0;  // the one whose stream is being read
-  bool broken_ = false;        // it sent nonsense: ignored until it opens the port anew
+  bool broken_ = false;        // it sent nonsense: ignored until it opens the line anew
   std::string in_;
   std::string out_;
   std::uint32_t last_session_ = 0;

@@ -5,49 +5,65 @@
 
 namespace patchbay::tools {
 
+using vmm::VmState;
+
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
+constexpr auto kPauseLimit = std::chrono::seconds(10);
+
+bool is_on(VmState state) {
+  return state == VmState::running || state == VmState::paused;
+}
 
 }  // namespace
 
-/// A guest that was asked to switch itself off.
+/// For a state that the machine is on its way to.
 struct MachinePower::Waiting {
-  Waiting(boost::asio::io_context& loop, Clock::time_point limit, EngineNode::Exchange answer_to,
-          std::weak_ptr<bool> owner)
-      : timer(loop), deadline(limit), exchange(std::move(answer_to)), alive(std::move(owner)) {}
   boost::asio::steady_timer timer;
   Clock::time_point deadline;
-  EngineNode::Exchange exchange;
   std::weak_ptr<bool> alive;
+  EngineNode::Exchange exchange;
+  std::function<bool(VmState)> reached;
+  std::function<void()> too_late;
 };
 
 void MachinePower::handle(const PowerRequest& request, const EngineNode::Exchange& exchange) {
+  const auto wait_for = [&](std::chrono::milliseconds limit, std::function<bool(VmState)> reached,
+                            std::function<void()> too_late) {
+    wait(std::make_shared<Waiting>(Waiting{boost::asio::steady_timer(loop_), Clock::now() + limit, alive_, exchange,
+                                           std::move(reached), std::move(too_late)}));
+  };
+  const auto no_answer = [exchange] { exchange->fail(control::RequestError("the machine does not react")); };
   try {
     switch (request.action) {
       case PowerAction::on:
         machine_.power_on();
         break;
       case PowerAction::off: {
-        const vmm::VmState state = machine_.state();
+        const VmState state = machine_.state();
         // A machine that does not run cannot answer its button.
-        if (state == vmm::VmState::running && !request.force && machine_.press_power_button()) {
-          return wait_for_off(
-              std::make_shared<Waiting>(loop_, Clock::now() + request.patience, exchange, alive_));
+        if (state == VmState::running && !request.force && machine_.press_power_button()) {
+          return wait_for(
+              request.patience, [](VmState now) { return !is_on(now); },
+              [this, exchange] {
+                machine_.power_off();
+                answer(exchange, true);
+              });
         }
         machine_.power_off();
-        return answer(exchange, state == vmm::VmState::running || state == vmm::VmState::paused);
+        return answer(exchange, is_on(state));
       }
       case PowerAction::reset:
         machine_.reset();
         break;
       case PowerAction::pause:
         machine_.pause();
-        break;
+        return wait_for(kPauseLimit, [](VmState now) { return now != VmState::running; }, no_answer);
       case PowerAction::resume:
         machine_.resume();
-        break;
+        return wait_for(kPauseLimit, [](VmState now) { return now != VmState::paused; }, no_answer);
     }
   } catch (const std::exception& error) {
     throw control::RequestError(error.what());
@@ -55,16 +71,13 @@ void MachinePower::handle(const PowerRequest& request, const EngineNode::Exchang
   answer(exchange);
 }
 
-void MachinePower::wait_for_off(std::shared_ptr<Waiting> waiting) {
+void MachinePower::wait(std::shared_ptr<Waiting> waiting) {
+  if (waiting->reached(machine_.state())) return answer(waiting->exchange);
+  if (Clock::now() >= waiting->deadline) return waiting->too_late();
   boost::asio::steady_timer& timer = waiting->timer;
   timer.expires_after(kPollInterval);
   timer.async_wait([this, waiting = std::move(waiting)](const boost::system::error_code&) {
-    if (waiting->alive.expired()) return;
-    const vmm::VmState state = machine_.state();
-    if (state != vmm::VmState::running && state != vmm::VmState::paused) return answer(waiting->exchange);
-    if (Clock::now() < waiting->deadline) return wait_for_off(waiting);
-    machine_.power_off();
-    answer(waiting->exchange, true);
+    if (!waiting->alive.expired()) wait(waiting);
   });
 }
 

@@ -7,6 +7,14 @@
 
 namespace patchbay::tools {
 
+devices::virtio::DoorbellThread& MachineServices::doorbells() {
+  return doorbells_ ? *doorbells_ : doorbells_.emplace();
+}
+
+devices::block::IoPool& MachineServices::disks() {
+  return disks_ ? *disks_ : disks_.emplace();
+}
+
 std::shared_ptr<const vmm::ElfImage> MachineServices::kernel(const std::filesystem::path& path) {
   auto& image = kernels_[path];
   if (!image) image = std::make_shared<const vmm::ElfImage>(vmm::load_kernel(path.string()));
@@ -30,6 +38,21 @@ vmm::FileContents MachineServices::initrd(const std::filesystem::path& path) {
     });
   }
   return initrds_.emplace(path, std::move(initrd)).first->second;
+}
+
+int MachineServices::kernel_file(const std::filesystem::path& path) {
+  const auto known = files_.find(path);
+  if (known != files_.end()) return known->second.get();
+  vswitch::FileDescriptor file;
+  const vmm::ElfImage image = vmm::load_kernel(path.string());
+  if (image.pvh_entry()) file = memory_file("patchbay-kernel", image.contents().bytes());
+  return files_.emplace(path, std::move(file)).first->second.get();
+}
+
+int MachineServices::initrd_file(const std::filesystem::path& path) {
+  const auto known = files_.find(path);
+  if (known != files_.end()) return known->second.get();
+  return files_.emplace(path, memory_file("patchbay-initrd", initrd(path).bytes())).first->second.get();
 }
 
 }  // namespace patchbay::tools

@@ -1,14 +1,16 @@
 // What the virtual machines of one engine share: the threads that serve their disks and serial ports, and the
-// kernels and initial RAM disks that several of them boot.
+// kernels and initial RAM disks that several of them boot. Everything is made at its first use.
 #pragma once
 
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "devices/block/io_pool.h"
 #include "devices/virtio/doorbell_thread.h"
+#include "tools/engine/memory_file.h"
 #include "vmm/elf_image.h"
 #include "vmm/file_contents.h"
 
@@ -16,22 +18,28 @@ namespace patchbay::tools {
 
 class MachineServices {
  public:
-  /// `agent` is the guest's agent (tools/agent), a file that may be missing. Throws std::system_error.
+  /// `agent` is the guest's agent (tools/agent), a file that may be missing.
   explicit MachineServices(std::filesystem::path agent) : agent_(std::move(agent)) {}
 
-  [[nodiscard]] devices::virtio::DoorbellThread& doorbells() noexcept { return doorbells_; }
-  [[nodiscard]] devices::block::IoPool& disks() noexcept { return disks_; }
+  /// Throw std::system_error.
+  [[nodiscard]] devices::virtio::DoorbellThread& doorbells();
+  [[nodiscard]] devices::block::IoPool& disks();
   /// Read and unpacked at the first use. They throw ImageError.
   [[nodiscard]] std::shared_ptr<const vmm::ElfImage> kernel(const std::filesystem::path& path);
   /// With the agent as /patchbay/agent in it, which the image's init may start.
   [[nodiscard]] vmm::FileContents initrd(const std::filesystem::path& path);
+  /// The same as files for other programs, which have no name and live as long as this object. A kernel without a PVH
+  /// entry, which nobody starts unpacked, is none: -1, use `path` as it is. Throw ImageError and std::system_error.
+  [[nodiscard]] int kernel_file(const std::filesystem::path& path);
+  [[nodiscard]] int initrd_file(const std::filesystem::path& path);
 
  private:
   const std::filesystem::path agent_;
-  devices::virtio::DoorbellThread doorbells_;
-  devices::block::IoPool disks_;
+  std::optional<devices::virtio::DoorbellThread> doorbells_;
+  std::optional<devices::block::IoPool> disks_;
   std::map<std::filesystem::path, std::shared_ptr<const vmm::ElfImage>> kernels_;
   std::map<std::filesystem::path, vmm::FileContents> initrds_;
+  std::map<std::filesystem::path, vswitch::FileDescriptor> files_;
 };
 
 }  // namespace patchbay::tools

@@ -4,7 +4,11 @@
 #include <fstream>
 
 #include "tools/engine/external_node.h"
+#include "tools/engine/host_requirements.h"
+#include "tools/engine/kvm_machine.h"
 #include "tools/engine/namespace_node.h"
+#include "tools/engine/qemu/program.h"
+#include "tools/engine/qemu/qemu_machine.h"
 #include "tools/engine/router_node.h"
 #include "tools/engine/vm_node.h"
 
@@ -49,6 +53,19 @@ const vmm::KvmSystem& NodeFactory::kvm() {
   return *kvm_;
 }
 
+std::unique_ptr<EngineNode> NodeFactory::make_vm(const Node& node) {
+  if (!services_) services_ = std::make_unique<MachineServices>(options_.guest_agent);
+  EngineChoice choice = engine_for(node, options_.kvm_path);
+  std::unique_ptr<GuestMachine> machine;
+  if (choice.engine == VmEngine::qemu) {
+    machine = std::make_unique<QemuMachine>(qemu::find_program(), *services_, node, directory_, loop_);
+  } else {
+    machine =
+        std::make_unique<KvmMachine>(kvm(), *services_, node, directory_.console(node.name).string(), loop_);
+  }
+  return std::make_unique<VmNode>(std::move(machine), std::move(choice), node, loop_);
+}
+
 std::unique_ptr<EngineNode> NodeFactory::make(const Node& node) {
   switch (node.kind) {
     case NodeKind::linux: {
@@ -62,8 +79,7 @@ std::unique_ptr<EngineNode> NodeFactory::make(const Node& node) {
       return std::make_unique<RouterNode>(kvm(), router_image_, node, directory_.console(node.name).string(),
                                           loop_);
     case NodeKind::vm:
-      if (!services_) services_ = std::make_unique<MachineServices>(options_.guest_agent);
-      return std::make_unique<VmNode>(kvm(), *services_, node, directory_.console(node.name).string(), loop_);
+      return make_vm(node);
     case NodeKind::external:
       return std::make_unique<ExternalNode>(node, directory_, loop_);
     case NodeKind::bridge:

@@ -32,6 +32,7 @@ class NodeFactory {
 
  private:
   [[nodiscard]] const vmm::KvmSystem& kvm();
+  [[nodiscard]] std::unique_ptr<EngineNode> make_vm(const Node& node);
 
   const Lab& lab_;
   const RunDirectory& directory_;

@@ -35,7 +35,8 @@ RouterNode::RouterNode(const vmm::KvmSystem& kvm, std::shared_ptr<const vmm::Elf
   config.modules.push_back({std::vector<std::byte>(bytes.begin(), bytes.end()), "config"});
   config.console_output = [this](std::span<const std::byte> output) { console_->write(output); };
   machine_ = std::make_unique<vmm::VirtualMachine>(kvm, std::move(config));
-  power_ = std::make_unique<MachinePower>(loop, *machine_);
+  switch_ = std::make_unique<KvmPowerSwitch>(*machine_);
+  power_ = std::make_unique<MachinePower>(loop, *switch_);
 }
 
 control::Json RouterNode::facts() const {

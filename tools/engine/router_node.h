@@ -36,6 +36,7 @@ class RouterNode final : public EngineNode {
   std::vector<Nic> nics_;
   std::unique_ptr<LoopConsole> console_;
   std::unique_ptr<vmm::VirtualMachine> machine_;  // uses all of the above
+  std::unique_ptr<KvmPowerSwitch> switch_;
   std::unique_ptr<MachinePower> power_;
 };
 

@@ -38,6 +38,12 @@ class VhostUserNic {
   /// (names and numbers of those negotiated), "queues" (pairs the peer has started), "memory_mib" (shared),
   /// and "last_error" if there is one.
   [[nodiscard]] control::Json facts() const;
+  /// For a peer that is waited for while the loop stands still: the descriptor is readable when serve() has something
+  /// to do.
+  [[nodiscard]] int service_fd() const noexcept { return endpoint_ ? endpoint_->fd() : -1; }
+  void serve() {
+    if (endpoint_) endpoint_->handle();
+  }
   /// Disconnects and, as the server, removes the socket. The port stays, and drops what it is sent.
   void close() noexcept;
 

@@ -32,6 +32,18 @@ std::string_view to_string(NicModel model) {
   return "virtio-net";
 }
 
+std::string_view to_string(VmEngine engine) {
+  switch (engine) {
+    case VmEngine::automatic:
+      return "auto";
+    case VmEngine::kvm:
+      return "kvm";
+    case VmEngine::qemu:
+      return "qemu";
+  }
+  return "auto";
+}
+
 const Interface* Node::find_interface(std::string_view interface_name) const {
   const auto found = std::find_if(interfaces.begin(), interfaces.end(),
                                   [&](const Interface& i) { return i.name == interface_name; });

@@ -37,6 +37,14 @@ enum class NicModel { virtio_net, e1000 };
 [[nodiscard]] std::string_view to_string(NicModel model);
 inline constexpr unsigned kMaxNicQueues = 16;  // queue pairs of a card
 
+/// What runs a vm.
+enum class VmEngine {
+  automatic,  // the host decides
+  kvm,        // our own virtual machine monitor
+  qemu,       // a QEMU that emulates the processor
+};
+[[nodiscard]] std::string_view to_string(VmEngine engine);
+
 /// Where the peer of an external node's interface is met.
 struct VhostUser {
   bool client = false;           // connect to a socket that the peer listens on; else listen
@@ -104,7 +112,8 @@ struct Node {
   std::string group;
   unsigned cpu = 1;                             // vCPUs of a virtual machine
   std::optional<std::uint64_t> memory_bytes;    // nothing: the kind's default
-  std::optional<VmBoot> boot;                   // of a vm
+  std::optional<VmBoot> boot;                   // of a vm, like `engine`
+  VmEngine engine = VmEngine::automatic;
   std::optional<StartupConfig> startup_config;  // as written; router_boot_config() completes it
   std::vector<std::string> exec;                // run by `sh -c` after the links are up, in order
   std::map<std::string, std::string> env;

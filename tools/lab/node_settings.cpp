@@ -30,6 +30,12 @@ Parsed<std::chrono::microseconds> parse_seconds(std::string_view text) {
   return parse_duration(text, "s");
 }
 
+Parsed<VmEngine> parse_engine(std::string_view text) {
+  for (const VmEngine known : {VmEngine::automatic, VmEngine::kvm, VmEngine::qemu})
+    if (text == to_string(known)) return known;
+  return Fault{fmt::format("'{}' is no engine", text), "write auto, kvm or qemu"};
+}
+
 // containerlab takes Docker's forms: ["CMD", program, arguments...], ["CMD-SHELL", command line], or text.
 std::vector<std::string> read_test(const YamlNode& node, Reader& reader) {
   if (node.kind == YamlNode::Kind::scalar) {
@@ -91,6 +97,8 @@ void read_extension(const YamlNode& config, const std::string& what, Reader& rea
     settings.initrd = located(*initrd, reader.text(*initrd, "initrd"));
   if (const YamlNode* timeout = patchbay->find("boot-timeout"))
     settings.boot_timeout = located(*timeout, reader.value(*timeout, "boot-timeout", parse_seconds));
+  if (const YamlNode* engine = patchbay->find("engine"))
+    settings.engine = located(*engine, reader.value(*engine, "engine", parse_engine));
 }
 
 }  // namespace
@@ -140,6 +148,7 @@ void inherit(NodeSettings& settings, const NodeSettings& from) {
   scalar(settings.kernel, from.kernel);
   scalar(settings.initrd, from.initrd);
   scalar(settings.boot_timeout, from.boot_timeout);
+  scalar(settings.engine, from.engine);
   scalar(settings.startup_config, from.startup_config);
   scalar(settings.cpu, from.cpu);
   scalar(settings.memory_bytes, from.memory_bytes);

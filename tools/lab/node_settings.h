@@ -35,6 +35,7 @@ struct NodeSettings {
   Setting<std::string> kernel;
   Setting<std::string> initrd;
   Setting<std::chrono::microseconds> boot_timeout;
+  Setting<VmEngine> engine;
   const YamlNode* checks = nullptr;  // belongs to its level, is not inherited
 };
 

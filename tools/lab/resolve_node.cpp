@@ -39,6 +39,7 @@ class NodeResolver {
       node.startup_config = read_startup_config(setting, lab_.file, surroundings_, diagnostics_);
     }
     if (kind == NodeKind::vm) {
+      if (settings_.engine) node.engine = settings_.engine->value;
       node.boot = resolve_vm_boot(name_, expanded_settings(), lab_.file, surroundings_, diagnostics_);
       if (node.memory_bytes && *node.memory_bytes < kMinVmMemory)
         diagnostics_.error(settings_.memory_bytes->at, "too little memory for an operating system",
@@ -141,6 +142,7 @@ void check_kind_settings(NodeKind kind, const NodeSettings& settings, Diagnostic
     if (*setting) has_no_effect(key, (*setting)->at, "only a vm boots one");
   }
   if (settings.boot_timeout) has_no_effect("boot-timeout", settings.boot_timeout->at, "only a vm takes time");
+  if (settings.engine) has_no_effect("engine", settings.engine->at, "only a vm has a choice");
   if (settings.cmd) has_no_effect("cmd", settings.cmd->at, "it is the kernel command line of a vm");
   if (settings.image) {
     has_no_effect("image", settings.image->at,

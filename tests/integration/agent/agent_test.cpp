@@ -1,4 +1,4 @@
-// Commands through the whole path but for the guest's kernel: AgentChannel, serial port, virtio device and
+// Commands through the whole path but for the guest's kernel: AgentChannel, its line, serial port, virtio device and
 // its rings, then a thread in the kernel's place that moves bytes between the rings and a pseudo-terminal,
 // where the real patchbay-agent listens.
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 #include "tools/control/protocol.h"
 #include "tools/engine/agent_channel.h"
 #include "tools/engine/agent_relay.h"
+#include "tools/engine/serial_agent_line.h"
 
 namespace patchbay::tools {
 namespace {
@@ -140,7 +141,8 @@ struct AgentTest : ::testing::Test {
   KernelDouble kernel{port};
   boost::asio::io_context loop;
   unsigned hellos = 0;
-  AgentChannel channel{loop, port, [this] { ++hellos; }};
+  SerialAgentLine line{loop, port};
+  AgentChannel channel{loop, line, [this] { ++hellos; }};
 
   void SetUp() override {
     kernel.start_agent();
