@@ -25,6 +25,14 @@ void print_nodes(const control::Json& listing) {
       name = kind = state = "";
     }
   }
+  for (const auto& node : listing.at("nodes")) {
+    const std::string name = node.at("name");
+    if (node.contains("engine")) {
+      fmt::print("{} runs under {}: {}\n", name, node["engine"].get<std::string>(),
+                 node.at("engine_reason").get<std::string>());
+    }
+    if (node.contains("failure")) fmt::print("{}: {}\n", name, node["failure"].get<std::string>());
+  }
 }
 
 /// External nodes: how each interface stands to its peer.

@@ -140,14 +140,19 @@ status=0
 PATCHBAY_KVM_DEVICE=/dev/absent "$patchbay" deploy -t "$lab" 2>"$work/errors" || status=$?
 cat "$work/errors"
 [[ $status -eq 1 ]] && grep -q "needs KVM" "$work/errors" || fail "no clear refusal"
-if "$patchbay" doctor | grep -q 'vm no'; then
-  check "where an operating system's kernel would crawl, a vm is refused at once"
+if ! "$patchbay" doctor | grep -q 'KVM .*hardware virtualization'; then
+  check "where an operating system's kernel would crawl, a vm needs QEMU, or is refused at once"
   printf '\x7fELF' >"$work/kernel"
   printf 'name: crawl\ntopology: {nodes: {v1: {kind: vm, image: kernel}}}\n' >"$work/crawl.clab.yml"
   status=0
+  PATCHBAY_QEMU=/absent "$patchbay" deploy -t "$work/crawl.clab.yml" 2>"$work/errors" || status=$?
+  cat "$work/errors"
+  [[ $status -eq 1 ]] && grep -q "apt-get install qemu-system-x86" "$work/errors" || fail "no clear refusal without QEMU"
+  sed -i 's/image: kernel/image: kernel, config: {vars: {patchbay: {engine: kvm}}}/' "$work/crawl.clab.yml"
+  status=0
   "$patchbay" deploy -t "$work/crawl.clab.yml" 2>"$work/errors" || status=$?
   cat "$work/errors"
-  [[ $status -eq 1 ]] && grep -q "Use a host with VMX or SVM" "$work/errors" || fail "no clear refusal"
+  [[ $status -eq 1 ]] && grep -q "Leave 'engine: kvm' out" "$work/errors" || fail "no clear refusal of KVM"
   [[ ! -e /run/patchbay/crawl ]] || fail "something was created"
 fi
 echo "passed"

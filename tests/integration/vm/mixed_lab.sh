@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Virtual machines with Debian's unmodified kernel beside namespaces and a router on one switch: examples/mixed.clab.yml
-# with two disks added. Commands in guests, the power switch, disks across resets, the checks of the example.
+# with two disks added. Commands in guests, the power switch, disks across resets, the checks of the example; under QEMU
+# also the end of its process. Whatever engine this host has.
 # Usage: mixed_lab.sh PATCHBAY EXAMPLES IMAGE
 set -euo pipefail
 patchbay=$1 examples=$2 image=$3
@@ -88,9 +89,26 @@ for _ in $(seq 60); do
 done
 in_node h1 ping -q -c 1 -W 2 10.0.1.12 >/dev/null || fail "v2's addresses were not set up again"
 
+check "TCP from a guest to a namespace"
+in_node h1 iperf3 -s -1 -D
+in_node v2 iperf3 -c 10.0.1.13 -t 1 >"$work/iperf" </dev/null || fail "iperf3: $(cat "$work/iperf")"
+
+if [[ $(fact v1 engine) == qemu ]]; then
+  check "a QEMU that is killed takes its node along and nothing else"
+  kill -KILL "$(fact v1 qemu_pid)"
+  for _ in $(seq 50); do [[ $(fact v1 state) != crashed ]] || break; sleep 0.1; done
+  [[ $(fact v1 state) == crashed && $(fact v1 failure) == *"signal 9"* ]] || fail "v1 is $(fact v1 state): $(fact v1 failure)"
+  in_node h1 ping -q -c 1 -W 2 10.0.1.12 >/dev/null || fail "v2 suffers from the end of v1"
+  "$patchbay" power on -t "$lab" v1
+  agent_back v1 "its QEMU was killed"
+  in_node v1 sh -c 'mkdir -p /mnt && mount -t ext4 /dev/vda /mnt && sha256sum /mnt/data' </dev/null | cmp - "$work/sum1" || fail "v1 lost its data"
+fi
+
 check "what is left"
+qemus=$("$patchbay" inspect -t "$lab" --format json | jq -r '.nodes[].qemu_pid // empty')
 [[ $("$patchbay" inspect -t "$lab" --format json | jq .balanced) == true ]] || fail "counters do not balance"
 "$patchbay" destroy -t "$lab"
 [[ ! -e /run/patchbay/mixed ]] || fail "the run directory is left"
+for pid in $qemus; do [[ ! -e /proc/$pid ]] || fail "QEMU $pid is left"; done
 fsck.ext4 -n -f "$work/scratch.img" >"$work/fsck" 2>&1 || [[ $? -le 4 ]] || fail "the file system is damaged: $(cat "$work/fsck")"
 echo "passed after $SECONDS s"

@@ -73,6 +73,18 @@ std::string error_of(const std::string& node, const std::string& links = "") {
   return "no error";
 }
 
+TEST(VmNodes, RunUnderTheEngineThatTheLabFileNames) {
+  const auto engine_of = [](const std::string& text) {
+    const LoadResult result = parse("{kind: vm, image: vmlinuz, config: {vars: {patchbay: {engine: " + text + "}}}}");
+    return result.lab ? result.lab->nodes[0].engine : VmEngine::automatic;
+  };
+  EXPECT_EQ(parse("{kind: vm, image: vmlinuz}").lab->nodes[0].engine, VmEngine::automatic);
+  EXPECT_EQ(engine_of("kvm"), VmEngine::kvm);
+  EXPECT_EQ(engine_of("qemu"), VmEngine::qemu);
+  EXPECT_THAT(error_of("{kind: vm, image: vmlinuz, config: {vars: {patchbay: {engine: xen}}}}"),
+              HasSubstr("'xen' is no engine; write auto, kvm or qemu"));
+}
+
 TEST(VmNodes, BootAKernelWithItsInitrd) {
   const VmBoot boot = boot_of(
       "{kind: vm, image: vmlinuz, cmd: quiet, config: {vars: {patchbay: {initrd: initrd, boot-timeout: "

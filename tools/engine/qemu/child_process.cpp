@@ -107,8 +107,10 @@ void ChildProcess::read_output() {
     for (const char c : std::string_view(buffer.data(), static_cast<std::size_t>(count))) {
       if (c != '\n') {
         if (line_.size() < kLongestLine) line_ += c;
-      } else if (!line_.empty()) {
-        last_line_ = std::exchange(line_, {});
+      } else {
+        const bool tells = !line_.empty() && line_.find(": warning: ") == std::string::npos;
+        if (tells) last_line_ = line_;
+        line_.clear();
       }
     }
   }

@@ -45,7 +45,7 @@ class ChildProcess {
   std::unique_ptr<LoopWatch> output_;
   std::unique_ptr<LoopWatch> exit_;
   std::string line_;       // the one it is printing
-  std::string last_line_;  // before that, if not empty
+  std::string last_line_;  // before that, if neither empty nor a warning
   std::function<void(const std::string&)> on_exit_;
 };
 

@@ -30,10 +30,17 @@ void SocketAgentLine::attach(vswitch::FileDescriptor socket, std::function<void(
     before();
     if (socket_ == nullptr) return;
     if (open_) return tell();
-    // Of an agent that is gone. An end of file: QEMU is.
-    std::array<char, 4096> rest;
-    if (::recv(socket_->fd(), rest.data(), rest.size(), MSG_DONTWAIT) == 0) socket_.reset();
+    drain();
   });
+}
+
+void SocketAgentLine::drain() {
+  std::array<char, 4096> rest;
+  while (socket_) {
+    const ssize_t count = ::recv(socket_->fd(), rest.data(), rest.size(), MSG_DONTWAIT);
+    if (count == 0) socket_.reset();  // QEMU is gone
+    if (count < 0 && errno != EINTR) return;
+  }
 }
 
 void SocketAgentLine::detach() {
@@ -47,6 +54,7 @@ void SocketAgentLine::set_open(bool open) {
   found_ = false;
   pending_.clear();
   if (open) ++openings_;
+  if (!open) drain();
   tell();
 }
 

@@ -32,6 +32,8 @@ class SocketAgentLine final : public AgentLine {
   std::size_t write(std::span<const std::byte> data) override;
 
  private:
+  /// Forgets what waits: an agent that is gone has sent it.
+  void drain();
   void tell() const {
     if (changed_) changed_();
   }
