@@ -29,7 +29,14 @@ class QueuePair {
     return use(*std::get_if<QueuesOf<virtio::PackedRing>>(&queues_));
   }
 
-  /// Starts one of the two queues in the format that `setup` tells, the same for both.
+  template <typename Use>
+  auto visit(Use use) const noexcept {
+    if (const auto* split = std::get_if<QueuesOf<virtio::SplitRing>>(&queues_)) return use(*split);
+    return use(*std::get_if<QueuesOf<virtio::PackedRing>>(&queues_));
+  }
+
+  /// Starts one of the two queues in the format that `setup` tells, the same for both: the other must be
+  /// stopped if the format changes.
   [[nodiscard]] virtio::RingError start(bool receive, const GuestMemory& memory,
                                         const virtio::RingSetup& setup) noexcept {
     if (setup.packed != std::holds_alternative<QueuesOf<virtio::PackedRing>>(queues_)) {
@@ -45,10 +52,14 @@ class QueuePair {
     });
   }
   void stop() noexcept {
-    visit([](auto& queues) {
+    stop(true);
+    stop(false);
+  }
+  void stop(bool receive) noexcept {
+    visit([receive](auto& queues) {
+      if (!receive) return queues.transmit.ring().disable();
       queues.receive.ring().disable();
       queues.receive.forget_error();
-      queues.transmit.ring().disable();
     });
   }
   /// Why either queue stopped.

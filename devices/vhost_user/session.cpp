@@ -9,6 +9,7 @@
 
 #include "devices/net/net_header.h"
 #include "devices/virtio/features.h"
+#include "devices/virtio/packed_layout.h"
 #include "devices/virtio/status.h"
 
 namespace patchbay::devices::vhost_user {
@@ -135,7 +136,11 @@ std::optional<std::vector<std::byte>> Session::serve(Message& message) {
     case Request::set_vring_base: {
       const auto state = payload_as<VringState>(message);
       Ring& changed = ring(state.index);
-      if (state.value > 0xffff) throw std::runtime_error("an index that a split ring cannot have");
+      // Of a packed ring the upper half tells where used descriptors go on. That is where the available ones
+      // do: a ring is stopped with nothing in hand. DPDK leaves it zero.
+      if (state.value > 0xffff && !packed()) {
+        throw std::runtime_error("an index that a split ring cannot have");
+      }
       stop(state.index);
       changed.base = static_cast<std::uint16_t>(state.value);
       start_if_ready(state.index);
@@ -147,7 +152,8 @@ std::optional<std::vector<std::byte>> Session::serve(Message& message) {
       stop(state.index);
       stopped.kicked = false;
       port_.set_kick(state.index, {});
-      return bytes_of(VringState{state.index, stopped.base});
+      const std::uint32_t base = position(stopped);
+      return bytes_of(VringState{state.index, packed() ? base | base << 16 : base});
     }
     case Request::set_vring_kick:
     case Request::set_vring_call:
@@ -199,6 +205,10 @@ void Session::set_features(FeatureSet features) {
   features &= ~kFeatureProtocol;
   if (!net::dependencies_met(features)) throw std::runtime_error("features that depend on missing ones");
   with_rings_stopped([&] {
+    if (((features ^ features_) & virtio::kFeaturePackedRing) != 0) {
+      for (Ring& other : rings_)
+        other.base.reset();
+    }
     features_ = features;
     port_.set_features(features);
   });
@@ -266,11 +276,16 @@ void Session::start_if_ready(unsigned index) {
   setup.device_area = *used;
   setup.event_index = (features_ & virtio::kFeatureEventIndex) != 0;
   setup.indirect = (features_ & virtio::kFeatureIndirectDescriptors) != 0;
+  setup.packed = packed();
   setup.resume = true;
-  setup.next_avail = ready.base;
+  setup.next_avail = position(ready);
   const RingError error = port_.start(index, setup);
   if (error != RingError::none) throw std::runtime_error(std::string(to_string(error)));
   ready.started = true;
+}
+
+std::uint16_t Session::position(const Ring& ring) const noexcept {
+  return ring.base.value_or(packed() ? virtio::kPackedWrap : std::uint16_t{0});
 }
 
 void Session::stop(unsigned index) {
@@ -300,7 +315,7 @@ void Session::reset() {
     port_.set_enabled(i, false);
     port_.set_kick(i, {});
     rings_[i].kicked = false;
-    rings_[i].base = 0;
+    rings_[i].base.reset();
   }
   status_ = 0;
 }

@@ -4,8 +4,9 @@
 //
 // A ring runs when it has memory, addresses, a size and a kick, and moves frames when it is enabled; it stops
 // at GET_VRING_BASE, with everything it took completed. Rings are served in order, so the used index of a
-// ring tells all that is to know after a crash, and inflight tracking (INFLIGHT_SHMFD) is not needed: a front
-// end that reconnects resumes at the used index and no frame is lost or sent twice.
+// split ring tells all that is to know after a crash: a front end that reconnects resumes at the used index
+// and no frame is lost or sent twice. A packed ring has no index in memory; front ends start those afresh,
+// with a reset of the guest's driver, unless they were stopped in order.
 //
 // Threads: the control thread of the port.
 #pragma once
@@ -46,7 +47,7 @@ class Session {
   struct Ring {
     std::uint16_t size = 0;
     std::optional<VringAddress> address;
-    std::uint16_t base = 0;
+    std::optional<std::uint16_t> base;  // position; nothing: the start of a fresh ring
     bool kicked = false;
     bool started = false;
     FileDescriptor error;  // eventfd, where the front end wants to hear of broken rings
@@ -62,6 +63,9 @@ class Session {
   void start_if_ready(unsigned index);
   void stop(unsigned index);
   void reset();
+  /// Where a ring stands: its base, or the beginning of a ring of the format negotiated.
+  [[nodiscard]] std::uint16_t position(const Ring& ring) const noexcept;
+  [[nodiscard]] bool packed() const noexcept { return (features_ & virtio::kFeaturePackedRing) != 0; }
   [[nodiscard]] std::vector<std::byte> config(const Message& message) const;
   /// Runs `change` while no ring runs, then starts those again that did.
   template <typename Change>

@@ -32,7 +32,8 @@ constexpr unsigned kTransmit = 1;
 
 FeatureSet offered(const VhostUserConfig& config) {
   return virtio::kFeatureVersion1 | virtio::kFeatureEventIndex | virtio::kFeatureIndirectDescriptors |
-         virtio::kFeatureInOrder | net::kFeatureMtu | net::kFeatureStatus | net::kFeatureMergeableRx |
+         virtio::kFeatureInOrder | (config.packed ? virtio::kFeaturePackedRing : 0) | net::kFeatureMtu |
+         net::kFeatureStatus | net::kFeatureMergeableRx |
          (config.queue_pairs > 1 ? net::kFeatureControlQueue | net::kFeatureMultiqueue : 0) |
          (config.offloads ? net::kOffloadFeatures : 0);
 }
@@ -113,10 +114,13 @@ void VhostUserPort::pull(vswitch::Burst& burst) {
     if (++next_pair_ == pairs_.size()) next_pair_ = 0;
     QueuePair& pair = *pairs_[at];
     if (!pair.can_transmit()) continue;
-    const bool interrupt = pair.transmit.pull(burst, rules_, counters.in, copied_);
+    const bool interrupt = pair.queues.visit([&](auto& queues) {
+      const bool wanted = queues.transmit.pull(burst, rules_, counters.in, copied_);
+      if (queues.transmit.ring().error() != RingError::none) [[unlikely]]
+        report();
+      return wanted;
+    });
     if (interrupt && pair.call[kTransmit]) signal(pair.call[kTransmit].get());
-    if (pair.transmit.ring().error() != RingError::none) [[unlikely]]
-      report();
     if (burst.empty()) continue;
     pull_outstanding_ = true;
     pulled_pair_ = at;
@@ -128,7 +132,9 @@ void VhostUserPort::release(std::size_t consumed) {
   const std::lock_guard lock(mutex_);
   if (!std::exchange(pull_outstanding_, false)) return;
   QueuePair& pair = *pairs_[pulled_pair_];
-  if (pair.transmit.release(consumed) && pair.call[kTransmit]) signal(pair.call[kTransmit].get());
+  const bool interrupt =
+      pair.queues.visit([consumed](auto& queues) { return queues.transmit.release(consumed); });
+  if (interrupt && pair.call[kTransmit]) signal(pair.call[kTransmit].get());
 }
 
 std::size_t VhostUserPort::push(std::span<const vswitch::FrameView* const> frames) {
@@ -152,13 +158,18 @@ std::size_t VhostUserPort::push(std::span<const vswitch::FrameView* const> frame
 std::size_t VhostUserPort::push_to(std::size_t index, std::span<const vswitch::FrameView* const> frames,
                                    bool& interrupt) noexcept {
   QueuePair& pair = *pairs_[index];
-  const auto pushed = pair.receive.push(frames, rules_, counters.out, copied_);
-  interrupt |= pushed.interrupt && pair.call[kReceive].valid();
-  if (pair.receive.error() == RingError::none) [[likely]]
-    return pushed.frames;
+  bool broken = false;
+  const std::size_t pushed = pair.queues.visit([&](auto& queues) {
+    const auto result = queues.receive.push(frames, rules_, counters.out, copied_);
+    interrupt |= result.interrupt && pair.call[kReceive].valid();
+    broken = queues.receive.error() != RingError::none;
+    return result.frames;
+  });
+  if (!broken) [[likely]]
+    return pushed;
   report();
   find_receivers();
-  counters.out.drop(vswitch::DropReason::not_ready, frames.size() - pushed.frames);
+  counters.out.drop(vswitch::DropReason::not_ready, frames.size() - pushed);
   return frames.size();
 }
 
@@ -200,8 +211,10 @@ bool VhostUserPort::arm() {
   for (const auto& pair : pairs_) {
     if (!pair->can_transmit()) continue;
     // A peer that gave no descriptor has to be polled.
-    waiting |= pair->transmit.ring().enable_notifications() || !pair->kick[kTransmit];
-    if (pair->transmit.ring().error() != RingError::none) report();
+    pair->queues.visit([&](auto& queues) {
+      waiting |= queues.transmit.ring().enable_notifications() || !pair->kick[kTransmit];
+      if (queues.transmit.ring().error() != RingError::none) report();
+    });
   }
   if (memory_ != nullptr && memory_->lost()) [[unlikely]]
     report();
@@ -213,7 +226,8 @@ void VhostUserPort::disarm() {
     const std::lock_guard lock(mutex_);
     armed_ = false;
     for (const auto& pair : pairs_) {
-      if (pair->can_transmit()) pair->transmit.ring().disable_notifications();
+      if (pair->can_transmit())
+        pair->queues.visit([](auto& queues) { queues.transmit.ring().disable_notifications(); });
     }
   }
   // Edge-triggered: taking the events is enough, and the peer's descriptors are never read.
@@ -238,16 +252,6 @@ std::unique_lock<std::mutex> VhostUserPort::lock_at_rest() const {
     lock.lock();
   }
   return lock;
-}
-
-virtio::SplitRing& VhostUserPort::ring(unsigned index) noexcept {
-  QueuePair& pair = *pairs_[index / 2];
-  return index % 2 == kReceive ? pair.receive.ring() : pair.transmit.ring();
-}
-
-const virtio::SplitRing& VhostUserPort::ring(unsigned index) const noexcept {
-  const QueuePair& pair = *pairs_[index / 2];
-  return index % 2 == kReceive ? pair.receive.ring() : pair.transmit.ring();
 }
 
 void VhostUserPort::find_receivers() noexcept {
@@ -279,26 +283,30 @@ RingError VhostUserPort::start(unsigned index, const virtio::RingSetup& setup) {
   const auto lock = lock_at_rest();
   QueuePair& pair = *pairs_[index / 2];
   if (memory_ == nullptr) return RingError::unmapped_ring;
-  const RingError error = ring(index).enable(memory_->guest(), setup);
+  const bool receive = index % 2 == kReceive;
+  const RingError error = pair.queues.start(receive, memory_->guest(), setup);
   if (error != RingError::none) return error;
-  if (index % 2 == kReceive) {
-    pair.receive.forget_error();
-    pair.receive.ring().disable_notifications();
-  } else if (armed_) {
-    static_cast<void>(pair.transmit.ring().enable_notifications());
-  } else {
-    pair.transmit.ring().disable_notifications();
-  }
+  pair.queues.visit([&](auto& queues) {
+    if (receive) {
+      queues.receive.forget_error();
+      queues.receive.ring().disable_notifications();
+    } else if (armed_) {
+      static_cast<void>(queues.transmit.ring().enable_notifications());
+    } else {
+      queues.transmit.ring().disable_notifications();
+    }
+  });
   find_receivers();
   signal(restart_.get());  // chains may have been made available before
   return RingError::none;
 }
 
 std::uint16_t VhostUserPort::stop_locked(unsigned index) noexcept {
-  virtio::SplitRing& stopped = ring(index);
-  const std::uint16_t position = stopped.enabled() ? stopped.position() : std::uint16_t{0};
-  stopped.disable();
-  if (index % 2 == kReceive) pairs_[index / 2]->receive.forget_error();
+  net::QueuePair& queues = pairs_[index / 2]->queues;
+  const bool receive = index % 2 == kReceive;
+  const std::uint16_t position = queues.visit(
+      [receive](auto& of) { return receive ? of.receive.ring().position() : of.transmit.ring().position(); });
+  queues.stop(receive);
   find_receivers();
   return position;
 }
@@ -368,8 +376,7 @@ VhostUserPort::Error VhostUserPort::take_error() {
   Error error;
   error.memory_lost = memory_ != nullptr && memory_->lost();
   for (unsigned index = 0; index < ring_count(); ++index) {
-    const QueuePair& pair = *pairs_[index / 2];
-    const RingError reason = index % 2 == kReceive ? pair.receive.error() : pair.transmit.ring().error();
+    const RingError reason = ring_state_locked(index).error;
     if (reason == RingError::none) continue;
     error.ring = index;
     error.reason = reason;
@@ -378,11 +385,18 @@ VhostUserPort::Error VhostUserPort::take_error() {
   return error;
 }
 
+VhostUserPort::RingState VhostUserPort::ring_state_locked(unsigned index) const noexcept {
+  const QueuePair& pair = *pairs_[index / 2];
+  const bool enabled = pair.enabled[index % 2];
+  return pair.queues.visit([&](const auto& of) -> RingState {
+    if (index % 2 == kReceive) return {of.receive.ring().size(), enabled, of.receive.error()};
+    return {of.transmit.ring().size(), enabled, of.transmit.ring().error()};
+  });
+}
+
 VhostUserPort::RingState VhostUserPort::ring_state(unsigned index) const {
   const std::lock_guard lock(mutex_);
-  const QueuePair& pair = *pairs_[index / 2];
-  return {ring(index).size(), pair.enabled[index % 2],
-          index % 2 == kReceive ? pair.receive.error() : pair.transmit.ring().error()};
+  return ring_state_locked(index);
 }
 
 std::uint64_t VhostUserPort::memory_bytes() const {

@@ -19,10 +19,8 @@
 
 #include "devices/bus.h"
 #include "devices/net/frame_rules.h"
-#include "devices/net/receive_queue.h"
-#include "devices/net/transmit_queue.h"
+#include "devices/net/queue_pair.h"
 #include "devices/vhost_user/peer_memory.h"
-#include "devices/virtio/split_ring.h"
 #include "vswitch/port.h"
 
 namespace patchbay::devices::vhost_user {
@@ -35,6 +33,7 @@ struct VhostUserConfig {
   std::uint16_t mtu = 1500;  // bytes behind the Ethernet header; one VLAN tag may come on top
   unsigned queue_pairs = 1;  // most that the peer may use, up to 128
   bool offloads = false;     // offer checksum and TCP segmentation offload, both ways
+  bool packed = true;        // offer packed rings
   bool link_up = true;
 };
 
@@ -71,7 +70,8 @@ class VhostUserPort final : public vswitch::Port {
 
   /// Starts a stopped ring in the current memory; `setup` has guest physical addresses.
   [[nodiscard]] virtio::RingError start(unsigned ring, const virtio::RingSetup& setup);
-  /// Stops a ring and returns the index of the first chain that was not taken: a later start resumes there.
+  /// Stops a ring and returns the position (virtio::RingSetup::next_avail) of the first chain that was not
+  /// taken: a later start resumes there. Precondition: it is started.
   std::uint16_t stop(unsigned ring);
   /// A ring that is started but not enabled moves no frames.
   void set_enabled(unsigned ring, bool enabled);
@@ -101,24 +101,26 @@ class VhostUserPort final : public vswitch::Port {
 
  private:
   struct QueuePair {
-    net::ReceiveQueue<virtio::SplitRing> receive;
-    net::TransmitQueue<virtio::SplitRing> transmit;
+    net::QueuePair queues;
     std::array<FileDescriptor, 2> kick;  // receive, transmit
     std::array<FileDescriptor, 2> call;
     std::array<bool, 2> enabled{};
 
     [[nodiscard]] bool can_receive() const noexcept {
-      return enabled[0] && receive.ring().enabled() && receive.error() == virtio::RingError::none;
+      return enabled[0] && queues.visit([](const auto& of) {
+        return of.receive.ring().enabled() && of.receive.error() == virtio::RingError::none;
+      });
     }
     [[nodiscard]] bool can_transmit() const noexcept {
-      return enabled[1] && transmit.ring().enabled() && transmit.ring().error() == virtio::RingError::none;
+      return enabled[1] && queues.visit([](const auto& of) {
+        return of.transmit.ring().enabled() && of.transmit.ring().error() == virtio::RingError::none;
+      });
     }
   };
 
   /// The mutex, at a moment when the worker has no frames of ours in hand.
   [[nodiscard]] std::unique_lock<std::mutex> lock_at_rest() const;
-  [[nodiscard]] virtio::SplitRing& ring(unsigned index) noexcept;
-  [[nodiscard]] const virtio::SplitRing& ring(unsigned index) const noexcept;
+  [[nodiscard]] RingState ring_state_locked(unsigned index) const noexcept;
   std::uint16_t stop_locked(unsigned index) noexcept;
   void replace_kick(unsigned index, FileDescriptor fd);
   void find_receivers() noexcept;

@@ -30,6 +30,7 @@ inline constexpr std::size_t kPackedFlags = offsetof(PackedDescriptor, flags);
 inline constexpr std::size_t kPackedEventBytes = 4;
 inline constexpr std::size_t kPackedEventPosition = 0;
 inline constexpr std::size_t kPackedEventFlags = 2;
+inline constexpr std::uint16_t kPackedWrap = 1 << 15;
 inline constexpr std::uint16_t kPackedEventEnable = 0;
 inline constexpr std::uint16_t kPackedEventDisable = 1;
 inline constexpr std::uint16_t kPackedEventAt = 2;  // RING_EVENT_FLAGS_DESC

@@ -11,8 +11,6 @@ std::atomic_ref<T> shared(std::byte* address) noexcept {
   return std::atomic_ref<T>(*reinterpret_cast<T*>(address));
 }
 
-constexpr std::uint16_t kWrapBit = 1 << 15;
-
 }  // namespace
 
 RingError PackedRing::enable(const GuestMemory& memory, const RingSetup& setup) noexcept {
@@ -33,6 +31,14 @@ RingError PackedRing::enable(const GuestMemory& memory, const RingSetup& setup) 
   size_ = setup.size;
   event_index_ = setup.event_index;
   indirect_ = setup.indirect;
+  if (setup.resume) {
+    avail_at_ = used_at_ = static_cast<std::uint16_t>(setup.next_avail & ~kPackedWrap);
+    avail_wrap_ = used_wrap_ = (setup.next_avail & kPackedWrap) != 0;
+    if (avail_at_ >= size_) {
+      disable();
+      return error_ = RingError::bad_head;
+    }
+  }
   return RingError::none;
 }
 
@@ -205,8 +211,8 @@ bool PackedRing::flush() noexcept {
       return true;
     case kPackedEventAt: {
       if (!event_index_) return true;
-      auto asked = static_cast<std::uint16_t>(position & ~kWrapBit);
-      if (((position & kWrapBit) != 0) != used_wrap_) asked = static_cast<std::uint16_t>(asked - size_);
+      auto asked = static_cast<std::uint16_t>(position & ~kPackedWrap);
+      if (((position & kPackedWrap) != 0) != used_wrap_) asked = static_cast<std::uint16_t>(asked - size_);
       const auto passed = static_cast<std::uint16_t>(used_at_ - asked - 1);
       return passed < descriptors;
     }
@@ -217,10 +223,9 @@ bool PackedRing::flush() noexcept {
 
 bool PackedRing::enable_notifications() noexcept {
   if (!enabled()) return false;
-  const auto position = static_cast<std::uint16_t>(avail_at_ | (avail_wrap_ ? kWrapBit : 0));
   const std::uint16_t flags = event_index_ ? kPackedEventAt : kPackedEventEnable;
   shared<std::uint32_t>(device_event_)
-      .store(std::uint32_t{position} | std::uint32_t{flags} << 16, std::memory_order_seq_cst);
+      .store(std::uint32_t{position()} | std::uint32_t{flags} << 16, std::memory_order_seq_cst);
   // Second half of the handshake: a chain made available before the driver saw our request.
   return error_ == RingError::none && next_is_available(std::memory_order_seq_cst);
 }

@@ -39,8 +39,8 @@ class PackedRing {
     std::uint16_t completed;
   };
 
-  /// Translates and validates the ring and starts at position 0, both wrap counters 1 (2.8.1). `memory` must
-  /// outlive the ring. On an error the ring is disabled and error() tells why.
+  /// Translates and validates the ring and starts at position 0, both wrap counters 1 (2.8.1), or resumes.
+  /// `memory` must outlive the ring. On an error the ring is disabled and error() tells why.
   RingError enable(const GuestMemory& memory, const RingSetup& setup) noexcept;
   /// Forgets the ring, its error and its event state.
   void disable() noexcept;
@@ -55,6 +55,10 @@ class PackedRing {
   [[nodiscard]] PopStatus pop(SegmentList& list, Chain& chain) noexcept;
 
   [[nodiscard]] Mark mark() const noexcept { return {avail_at_, avail_wrap_, in_hand_, popped_, completed_}; }
+  /// RingSetup::next_avail for whoever goes on with the ring. Precondition: nothing is popped or staged.
+  [[nodiscard]] std::uint16_t position() const noexcept {
+    return static_cast<std::uint16_t>(avail_at_ | (avail_wrap_ ? kPackedWrap : 0));
+  }
   /// Chains popped and completions staged since `mark` are as if they never were. Not across a flush() of
   /// such completions.
   void rewind(const Mark& mark) noexcept;

@@ -1,7 +1,8 @@
 // What device models see of a virtqueue, whatever its format (Virtio 1.2, 2.6). A ring is a concrete class
 // that satisfies the concept DeviceRing; a device's data path is a template over it, so formats are siblings
-// and no call per packet is virtual. SplitRing (split_ring.h) is the split format of 2.7, PackedRing (packed_ring.h)
-// the packed one of 2.8. Devices complete chains in the order in which they pop them (VIRTIO_F_IN_ORDER).
+// and no call per packet is virtual. SplitRing (split_ring.h) is the split format of 2.7, PackedRing
+// (packed_ring.h) the packed one of 2.8. Devices complete chains in the order in which they pop them
+// (VIRTIO_F_IN_ORDER).
 //
 // A device pops chains, which moves a cursor of its own, and completes them, which stages used entries.
 // Neither is visible to the driver before flush() publishes all staged entries at once. Until then rewind()
@@ -135,8 +136,8 @@ struct RingSetup {
   bool event_index = false;  // VIRTIO_F_EVENT_IDX was acknowledged
   bool indirect = false;     // VIRTIO_F_INDIRECT_DESC was acknowledged
   bool packed = false;       // VIRTIO_F_RING_PACKED was acknowledged
-  // A ring that ran before: its first chain is at `next_avail`, and its used index counts on from what it
-  // says.
+  // A ring that ran before goes on at the position() it had. A split ring's used index counts on from what it
+  // says; a packed ring's used descriptors go on where the available ones do.
   bool resume = false;
   std::uint16_t next_avail = 0;
 };
@@ -156,8 +157,8 @@ concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& c
   noexcept->std::same_as<RingError>;
   { view.size() }
   noexcept->std::same_as<std::uint16_t>;
-  /// How many chains may wait beyond the cursor, as the driver last showed them: none only if it is 0; one acquire
-  /// load.
+  /// How many chains may wait beyond the cursor, as the driver last showed them: none only if it is 0; one
+  /// acquire load.
   { ring.available() }
   noexcept->std::same_as<std::uint16_t>;
   { ring.pop(list, chain) }
@@ -166,6 +167,10 @@ concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& c
   noexcept->std::same_as<typename R::Mark>;
   { ring.rewind(mark) }
   noexcept;
+  /// RingSetup::next_avail for whoever goes on with the ring: an index into the available ring, or a place in
+  /// the packed ring with its wrap counter in bit 15. Precondition: nothing is popped or staged.
+  { view.position() }
+  noexcept->std::same_as<std::uint16_t>;
   /// Stages a used entry: `bytes` were written to the chain's writable elements.
   { ring.complete(id, bytes) }
   noexcept;

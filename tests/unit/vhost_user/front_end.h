@@ -128,8 +128,9 @@ class FrontEnd {
     send(Request::set_protocol_features, protocol);
     send(Request::set_features, features_);
   }
-  void set_up_ring(unsigned i, std::uint32_t base = 0) {
-    const virtio::RingSetup setup = rings_[i].driver.setup();
+  void set_up_ring(unsigned i, std::uint32_t base = 0) { set_up_ring(i, rings_[i].driver.setup(), base); }
+  /// A ring of the caller's in ram().
+  void set_up_ring(unsigned i, const virtio::RingSetup& setup, std::uint32_t base) {
     const auto user = [](std::uint64_t guest) { return kUserBase + guest - GuestRam::kBase; };
     send(Request::set_vring_num, vhost_user::VringState{i, setup.size});
     send(Request::set_vring_base, vhost_user::VringState{i, base});
