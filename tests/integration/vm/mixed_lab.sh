@@ -28,7 +28,7 @@ in_node() { local node=$1; shift; "$patchbay" exec -t "$lab" --node "$node" -- "
 fact() { "$patchbay" inspect -t "$lab" --format json | jq -r ".nodes[] | select(.name == \"$1\") | .$2"; }
 agent_back() {
   for _ in $(seq 240); do
-    ! in_node "$1" true 2>/dev/null || return 0
+    ! in_node "$1" sh -c true 2>/dev/null || return 0
     sleep 0.5
   done
   fail "$1: its agent did not come back after $2"
