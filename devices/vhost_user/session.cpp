@@ -276,6 +276,7 @@ void Session::start_if_ready(unsigned index) {
   setup.device_area = *used;
   setup.event_index = (features_ & virtio::kFeatureEventIndex) != 0;
   setup.indirect = (features_ & virtio::kFeatureIndirectDescriptors) != 0;
+  setup.in_order = (features_ & virtio::kFeatureInOrder) != 0;
   setup.packed = packed();
   setup.resume = true;
   setup.next_avail = position(ready);

@@ -85,6 +85,7 @@ void Device::enable_queue(unsigned index) {
   if (index >= queues_.size() || !queues_may_change() || queues_[index].enabled) return;
   Queue& queue = queues_[index];
   queue.setup.event_index = has_feature(kFeatureEventIndex);
+  queue.setup.in_order = has_feature(kFeatureInOrder);
   queue.setup.indirect = has_feature(kFeatureIndirectDescriptors);
   queue.setup.packed = has_feature(kFeaturePackedRing);
   const RingError error = queue.setup.size > maximum_queue_size_

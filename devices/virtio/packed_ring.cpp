@@ -31,6 +31,7 @@ RingError PackedRing::enable(const GuestMemory& memory, const RingSetup& setup) 
   size_ = setup.size;
   event_index_ = setup.event_index;
   indirect_ = setup.indirect;
+  in_order_ = setup.in_order;
   if (setup.resume) {
     avail_at_ = used_at_ = static_cast<std::uint16_t>(setup.next_avail & ~kPackedWrap);
     avail_wrap_ = used_wrap_ = (setup.next_avail & kPackedWrap) != 0;
@@ -48,22 +49,6 @@ void PackedRing::disable() noexcept {
   avail_wrap_ = used_wrap_ = true;
   in_hand_ = popped_ = completed_ = flushed_ = 0;
   error_ = RingError::none;
-}
-
-std::uint16_t PackedRing::load_flags(std::uint16_t at, std::memory_order order) const noexcept {
-  return shared<std::uint16_t>(descriptor(at) + kPackedFlags).load(order);
-}
-
-PackedDescriptor PackedRing::copy_descriptor(const std::byte* from) noexcept {
-  PackedDescriptor descriptor;
-  std::memcpy(&descriptor, from, sizeof descriptor);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  return descriptor;
-}
-
-bool PackedRing::next_is_available(std::memory_order order) const noexcept {
-  constexpr unsigned kBoth = unsigned{PackedDescriptor::kAvail} | PackedDescriptor::kUsed;
-  return (load_flags(avail_at_, order) & kBoth) == available_flags(avail_wrap_);
 }
 
 std::uint16_t PackedRing::available() noexcept {
@@ -150,17 +135,6 @@ PopStatus PackedRing::walk(PackedDescriptor current, SegmentList& list, Chain& c
   return overlong ? PopStatus::overlong : PopStatus::chain;
 }
 
-void PackedRing::take(std::uint16_t descriptors) noexcept {
-  lengths_[popped_ % kMaxSize] = descriptors;
-  ++popped_;
-  in_hand_ = static_cast<std::uint16_t>(in_hand_ + descriptors);
-  avail_at_ = static_cast<std::uint16_t>(avail_at_ + descriptors);
-  if (avail_at_ >= size_) {
-    avail_at_ = static_cast<std::uint16_t>(avail_at_ - size_);
-    avail_wrap_ = !avail_wrap_;
-  }
-}
-
 void PackedRing::rewind(const Mark& mark) noexcept {
   avail_at_ = mark.avail_at;
   avail_wrap_ = mark.avail_wrap;
@@ -169,30 +143,30 @@ void PackedRing::rewind(const Mark& mark) noexcept {
   completed_ = mark.completed;
 }
 
-void PackedRing::complete(std::uint16_t id, std::uint32_t bytes) noexcept {
-  staged_[completed_ % kMaxSize] = {bytes, id};
-  ++completed_;
-}
-
 bool PackedRing::flush() noexcept {
   if (completed_ == flushed_) return false;
   const std::uint16_t first_at = used_at_;
   std::uint16_t first_flags = 0;
   std::uint16_t descriptors = 0;
-  for (std::uint16_t i = flushed_; i != completed_; ++i) {
-    const Completion& completion = staged_[i % kMaxSize];
+  for (std::uint16_t i = flushed_; i != completed_;) {
     std::byte* const entry = descriptor(used_at_);
-    std::memcpy(entry + kPackedLength, &completion.bytes, sizeof completion.bytes);
-    std::memcpy(entry + kPackedId, &completion.id, sizeof completion.id);
     // 2.8.12.2: WRITE tells that the length counts.
+    const std::uint32_t bytes = staged_[i % kMaxSize].bytes;
     const auto flags = static_cast<std::uint16_t>(used_flags(used_wrap_) |
-                                                  (completion.bytes != 0 ? PackedDescriptor::kWrite : 0));
-    if (i == flushed_) {
+                                                  (bytes != 0 ? PackedDescriptor::kWrite : 0));
+    std::uint16_t length = lengths_[i % kMaxSize];
+    std::uint16_t last = i++;
+    if (in_order_ && bytes == 0) {
+      for (; i != completed_ && staged_[i % kMaxSize].bytes == 0; last = i++)
+        length = static_cast<std::uint16_t>(length + lengths_[i % kMaxSize]);
+    }
+    std::memcpy(entry + kPackedLength, &bytes, sizeof bytes);
+    std::memcpy(entry + kPackedId, &staged_[last % kMaxSize].id, sizeof(Completion::id));
+    if (descriptors == 0) {
       first_flags = flags;
     } else {
       shared<std::uint16_t>(entry + kPackedFlags).store(flags, std::memory_order_release);
     }
-    const std::uint16_t length = lengths_[i % kMaxSize];
     descriptors = static_cast<std::uint16_t>(descriptors + length);
     used_at_ = static_cast<std::uint16_t>(used_at_ + length);
     if (used_at_ >= size_) {

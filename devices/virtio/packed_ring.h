@@ -4,7 +4,8 @@
 // Descriptors and completions share one ring. A completion overwrites descriptors of the driver, so staged
 // ones are kept here until flush(), which writes the first of them last: the driver sees all or none.
 //
-// Chains are completed in the order in which they were popped. Everything the driver writes is read once into
+// Chains are completed in the order in which they were popped. With VIRTIO_F_IN_ORDER, completions in a row that
+// wrote nothing are published as one, the last (2.8.9): that is how transmitted buffers come back. Everything the driver writes is read once into
 // a local copy and checked there; a ring that breaks the rules gets a sticky error and is not touched again.
 //
 // Order between the two sides (2.8.6): a descriptor's flags are read before the rest of it (acquire) and
@@ -14,9 +15,13 @@
 // Not synchronised: the device's lock covers it. Nothing here throws or allocates.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <span>
 
 #include "devices/guest_memory.h"
 #include "devices/virtio/address_cache.h"
@@ -53,6 +58,17 @@ class PackedRing {
   [[nodiscard]] std::uint16_t available() noexcept;
   /// Takes the next chain and appends its elements to `list`.
   [[nodiscard]] PopStatus pop(SegmentList& list, Chain& chain) noexcept;
+
+  /// Takes chains for pop_singles() of BulkRing.
+  [[nodiscard]] std::size_t pop_singles(std::span<SingleChain> chains) noexcept;
+  void put_back(std::size_t count) noexcept;
+  void advance(Mark& mark) const noexcept {
+    ++mark.in_hand;
+    ++mark.popped;
+    if (++mark.avail_at != size_) return;
+    mark.avail_at = 0;
+    mark.avail_wrap = !mark.avail_wrap;
+  }
 
   [[nodiscard]] Mark mark() const noexcept { return {avail_at_, avail_wrap_, in_hand_, popped_, completed_}; }
   /// RingSetup::next_avail for whoever goes on with the ring. Precondition: nothing is popped or staged.
@@ -105,6 +121,7 @@ class PackedRing {
   std::uint16_t flushed_ = 0;
   bool event_index_ = false;
   bool indirect_ = false;
+  bool in_order_ = false;
   RingError error_ = RingError::none;
   std::byte* descriptors_ = nullptr;
   std::byte* driver_event_ = nullptr;
@@ -114,6 +131,69 @@ class PackedRing {
   std::array<Completion, kMaxSize> staged_;      // likewise
 };
 
-static_assert(DeviceRing<PackedRing>);
+inline std::size_t PackedRing::pop_singles(std::span<SingleChain> chains) noexcept {
+  if (size_ == 0 || error_ != RingError::none) return 0;
+  constexpr std::size_t kAhead = 8;  // descriptors: two cache lines
+  const std::size_t most = std::min<std::size_t>(chains.size(), static_cast<std::size_t>(size_ - in_hand_));
+  std::size_t taken = 0;
+  for (; taken < most; ++taken) {
+    if (!next_is_available(std::memory_order_acquire)) break;
+    const std::byte* const at = descriptor(avail_at_);
+    if (avail_at_ + kAhead < size_) __builtin_prefetch(at + kAhead * sizeof(PackedDescriptor));
+    const PackedDescriptor found = copy_descriptor(at);
+    if ((found.flags & (PackedDescriptor::kNext | PackedDescriptor::kIndirect)) != 0) break;
+    std::byte* const data = buffers_.translate(found.address, found.length);  // none for length 0
+    if (data == nullptr) [[unlikely]]
+      break;
+    chains[taken] = {data, found.length, found.id, (found.flags & PackedDescriptor::kWrite) != 0};
+    take(1);
+  }
+  return taken;
+}
+
+inline void PackedRing::put_back(std::size_t count) noexcept {
+  const auto descriptors = static_cast<std::uint16_t>(count);  // one each
+  popped_ = static_cast<std::uint16_t>(popped_ - descriptors);
+  in_hand_ = static_cast<std::uint16_t>(in_hand_ - descriptors);
+  if (avail_at_ < descriptors) {
+    avail_at_ = static_cast<std::uint16_t>(avail_at_ + size_);
+    avail_wrap_ = !avail_wrap_;
+  }
+  avail_at_ = static_cast<std::uint16_t>(avail_at_ - descriptors);
+}
+
+inline PackedDescriptor PackedRing::copy_descriptor(const std::byte* from) noexcept {
+  PackedDescriptor descriptor;
+  std::memcpy(&descriptor, from, sizeof descriptor);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  return descriptor;
+}
+
+inline bool PackedRing::next_is_available(std::memory_order order) const noexcept {
+  constexpr unsigned kBoth = unsigned{PackedDescriptor::kAvail} | PackedDescriptor::kUsed;
+  return (load_flags(avail_at_, order) & kBoth) == available_flags(avail_wrap_);
+}
+
+inline std::uint16_t PackedRing::load_flags(std::uint16_t at, std::memory_order order) const noexcept {
+  return std::atomic_ref(*reinterpret_cast<std::uint16_t*>(descriptor(at) + kPackedFlags)).load(order);
+}
+
+inline void PackedRing::take(std::uint16_t descriptors) noexcept {
+  lengths_[popped_ % kMaxSize] = descriptors;
+  ++popped_;
+  in_hand_ = static_cast<std::uint16_t>(in_hand_ + descriptors);
+  avail_at_ = static_cast<std::uint16_t>(avail_at_ + descriptors);
+  if (avail_at_ >= size_) {
+    avail_at_ = static_cast<std::uint16_t>(avail_at_ - size_);
+    avail_wrap_ = !avail_wrap_;
+  }
+}
+
+inline void PackedRing::complete(std::uint16_t id, std::uint32_t bytes) noexcept {
+  staged_[completed_ % kMaxSize] = {bytes, id};
+  ++completed_;
+}
+
+static_assert(BulkRing<PackedRing>);
 
 }  // namespace patchbay::devices::virtio

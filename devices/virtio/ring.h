@@ -135,6 +135,7 @@ struct RingSetup {
   std::uint64_t device_area = 0;
   bool event_index = false;  // VIRTIO_F_EVENT_IDX was acknowledged
   bool indirect = false;     // VIRTIO_F_INDIRECT_DESC was acknowledged
+  bool in_order = false;     // VIRTIO_F_IN_ORDER was acknowledged
   bool packed = false;       // VIRTIO_F_RING_PACKED was acknowledged
   // A ring that ran before goes on at the position() it had. A split ring's used index counts on from what it
   // says; a packed ring's used descriptors go on where the available ones do.

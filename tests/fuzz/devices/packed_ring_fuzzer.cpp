@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <span>
 
 #include "devices/virtio/packed_ring.h"
 #include "tests/fuzz/devices/fuzz_input.h"
@@ -29,6 +30,7 @@ virtio::RingSetup take_setup(fuzz::Input& input) {
   setup.descriptors = kBase;
   setup.driver_area = kBase + kDriverArea;
   setup.device_area = kBase + kDriverArea + 4;
+  setup.in_order = (setup.size & 1) != 0;
   if ((shape & 64) != 0) setup.size = input.take<std::uint16_t>();
   if ((shape & 128) != 0) setup.descriptors = kBase + input.take<std::uint16_t>();
   return setup;
@@ -44,7 +46,7 @@ void run(fuzz::Input& input) {
   std::deque<std::uint16_t> popped;
   unsigned at = 0;  // of the driver
   for (unsigned steps = 0; !input.empty() && steps < 4096; ++steps) {
-    switch (input.below(9)) {
+    switch (input.below(10)) {
       case 0:
       case 1: {  // the next descriptor of the driver's lap, with fields that are often sensible
         const unsigned size = std::max<unsigned>(1, std::min<unsigned>(setup.size, 128));
@@ -102,6 +104,20 @@ void run(fuzz::Input& input) {
         } else if (ring.enabled()) {
           static_cast<void>(ring.flush());
         }
+        break;
+      }
+      case 9: {  // singles, of which some are put back
+        std::array<virtio::SingleChain, 8> chains;
+        const std::size_t taken = ring.pop_singles(std::span(chains).first(1 + input.below(8)));
+        const std::size_t kept = taken == 0 ? 0 : input.below(static_cast<std::uint32_t>(taken) + 1);
+        for (std::size_t i = 0; i < taken; ++i) {
+          const virtio::SingleChain& single = chains[i];
+          require(single.length != 0 && single.data >= ram.data() &&
+                  single.length <= static_cast<std::size_t>(ram.data() + ram.size() - single.data));
+          if (i < kept) popped.push_back(single.id);
+        }
+        ring.put_back(taken - kept);
+        require(kept == 0 || popped.size() <= ring.size());
         break;
       }
       case 7:

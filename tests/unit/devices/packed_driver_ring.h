@@ -2,11 +2,14 @@
 // DriverRing. The well-behaved calls come first; those below "hostile" write what no driver may write.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <vector>
 
 #include "devices/virtio/packed_layout.h"
@@ -53,6 +56,7 @@ class PackedDriverRing {
     free_ids_.pop_back();
     lengths_[id] = static_cast<std::uint16_t>(buffers.size());
     free_ -= buffers.size();
+    outstanding_.push_back(id);
     const std::uint16_t first = next_;
     std::uint16_t first_flags = 0;
     for (std::size_t i = 0; i < buffers.size(); ++i) {
@@ -110,20 +114,28 @@ class PackedDriverRing {
     return (event >> 16 & 3) == virtio::kPackedEventEnable;
   }
 
-  /// Takes back the next used chain.
+  /// Takes back the next used chain. One that the device marked used stands for those before it, too: their
+  /// length is 0.
   std::optional<Used> poll() {
-    constexpr unsigned kBoth = unsigned{virtio::PackedDescriptor::kAvail} | virtio::PackedDescriptor::kUsed;
-    if ((flags(used_).load(std::memory_order_acquire) & kBoth) != virtio::used_flags(used_wrap_))
-      return std::nullopt;
-    const auto descriptor = ram_->load<virtio::PackedDescriptor>(descriptors_ + 16U * used_);
-    used_ = static_cast<std::uint16_t>(used_ + lengths_.at(descriptor.id));
+    if (batch_ == 0) {
+      constexpr unsigned kBoth = unsigned{virtio::PackedDescriptor::kAvail} | virtio::PackedDescriptor::kUsed;
+      if ((flags(used_).load(std::memory_order_acquire) & kBoth) != virtio::used_flags(used_wrap_))
+        return std::nullopt;
+      last_ = ram_->load<virtio::PackedDescriptor>(descriptors_ + 16U * used_);
+      const auto found = std::find(outstanding_.begin(), outstanding_.end(), last_.id);
+      if (found == outstanding_.end()) throw std::logic_error("the device used a buffer that it did not have");
+      batch_ = static_cast<std::size_t>(found - outstanding_.begin()) + 1;
+    }
+    const std::uint16_t id = outstanding_.front();
+    outstanding_.pop_front();
+    used_ = static_cast<std::uint16_t>(used_ + lengths_[id]);
     if (used_ >= size_) {
       used_ = static_cast<std::uint16_t>(used_ - size_);
       used_wrap_ = !used_wrap_;
     }
-    free_ += lengths_[descriptor.id];
-    free_ids_.insert(free_ids_.begin(), descriptor.id);
-    return Used{descriptor.id, descriptor.length};
+    free_ += lengths_[id];
+    free_ids_.insert(free_ids_.begin(), id);
+    return Used{id, --batch_ == 0 ? last_.length : 0};
   }
   void enable_interrupts() {
     const std::uint16_t at = static_cast<std::uint16_t>(used_ | (used_wrap_ ? 0x8000 : 0));
@@ -155,6 +167,9 @@ class PackedDriverRing {
   std::uint64_t descriptors_, driver_event_, device_event_;
   std::vector<std::uint16_t> lengths_;  // by buffer id
   std::vector<std::uint16_t> free_ids_;
+  std::deque<std::uint16_t> outstanding_;  // ids, as added
+  std::size_t batch_ = 0;                  // of outstanding_: used, not yet polled
+  virtio::PackedDescriptor last_;          // of the batch
   std::size_t free_ = 0;
   std::uint16_t next_ = 0, used_ = 0, kicked_ = 0;
   bool wrap_ = true, used_wrap_ = true;

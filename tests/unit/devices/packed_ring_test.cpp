@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "tests/unit/devices/packed_driver_ring.h"
@@ -97,6 +99,92 @@ TEST_F(PackedRingTest, RewindTakesBackPopsAndCompletions) {
   EXPECT_FALSE(driver.poll());
   ASSERT_EQ(pop(), PopStatus::chain);
   EXPECT_EQ(chain.writable_bytes, 64U) << "descriptors were not overwritten";
+}
+
+TEST_F(PackedRingTest, HandsOutSinglesInBulkAndTakesThemBack) {
+  for (unsigned lap = 0; lap < 5; ++lap) {
+    std::vector<std::uint64_t> buffers;
+    std::vector<std::uint16_t> ids;
+    for (unsigned i = 0; i < 7; ++i) {
+      buffers.push_back(buffer());
+      ids.push_back(*driver.add({{buffers.back(), 60, i % 2 != 0}}));
+    }
+    std::array<SingleChain, 5> chains;
+    PackedRing::Mark mark = ring.mark();
+    ASSERT_EQ(ring.pop_singles(chains), 5U);
+    ring.put_back(3);
+    ring.advance(mark);
+    ring.advance(mark);
+    EXPECT_EQ(mark.avail_at, ring.mark().avail_at);
+    EXPECT_EQ(mark.avail_wrap, ring.mark().avail_wrap);
+    EXPECT_EQ(mark.popped, ring.mark().popped);
+    EXPECT_EQ(mark.in_hand, ring.mark().in_hand);
+    ASSERT_EQ(ring.pop_singles(std::span(chains).subspan(2)), 3U);
+    for (unsigned i = 0; i < 5; ++i) {
+      EXPECT_EQ(chains[i].data, ram.at(buffers[i]));
+      EXPECT_EQ(chains[i].length, 60U);
+      EXPECT_EQ(chains[i].id, ids[i]);
+      EXPECT_EQ(chains[i].writable, i % 2 != 0);
+      ring.complete(chains[i].id, 1 + i);
+    }
+    ASSERT_EQ(ring.pop_singles(chains), 2U) << "no more than there are";
+    ring.complete(chains[0].id, 6);
+    ring.complete(chains[1].id, 7);
+    static_cast<void>(ring.flush());
+    for (unsigned i = 0; i < 7; ++i)
+      EXPECT_EQ(driver.poll()->length, 1 + i);
+  }
+}
+
+TEST_F(PackedRingTest, SinglesEndBeforeAChainOfSeveralElements) {
+  driver.add({{buffer(), 60}});
+  driver.add({{buffer(), 12}, {buffer(), 60}});
+  driver.add({{buffer(), 60}});
+  std::array<SingleChain, 8> chains;
+  EXPECT_EQ(ring.pop_singles(chains), 1U);
+  EXPECT_EQ(ring.pop_singles(chains), 0U);
+  ASSERT_EQ(pop(), PopStatus::chain);
+  EXPECT_EQ(chain.readable, 2U);
+  EXPECT_EQ(ring.pop_singles(chains), 1U);
+}
+
+TEST_F(PackedRingTest, Input17SinglesNeverExceedTheRing) {
+  // All descriptors available in this lap and, once the wrap counter turns, in the next.
+  for (std::uint16_t i = 0; i < 8; ++i)
+    driver.set_descriptor(i, {GuestRam::kBase + 0x1000, 60, i, available_flags(true)});
+  std::array<SingleChain, 64> chains;
+  EXPECT_EQ(ring.pop_singles(chains), 8U);
+  for (std::uint16_t i = 0; i < 8; ++i)
+    driver.set_descriptor(i, {GuestRam::kBase + 0x1000, 60, i, available_flags(false)});
+  EXPECT_EQ(ring.pop_singles(chains), 0U);
+  EXPECT_EQ(pop(), PopStatus::broken);
+  EXPECT_EQ(ring.error(), RingError::index_jump);
+}
+
+TEST_F(PackedRingTest, InOrderOneUsedDescriptorStandsForABatchWithoutLengths) {
+  RingSetup setup = driver.setup();
+  setup.in_order = true;
+  ASSERT_EQ(ring.enable(ram.memory(), setup), RingError::none);
+  for (unsigned lap = 0; lap < 6; ++lap) {
+    std::vector<std::uint16_t> ids;
+    for (unsigned i = 0; i < 4; ++i)
+      ids.push_back(*driver.add({{buffer(), 60}}));
+    ids.push_back(*driver.add({{buffer(), 60, true}}));
+    const std::uint16_t at = ring.mark().avail_at;
+    for (unsigned i = 0; i < 5; ++i) {
+      ASSERT_EQ(pop(), PopStatus::chain);
+      ring.complete(chain.id, i == 4 ? 33 : 0);
+    }
+    static_cast<void>(ring.flush());
+    EXPECT_EQ(driver.descriptor(at).id, ids[3]) << "the last of the batch, where the first was";
+    EXPECT_EQ(driver.descriptor(static_cast<std::uint16_t>((at + 4) % 8)).length, 33U) << "a length is published with its buffer";
+    for (unsigned i = 0; i < 5; ++i) {
+      const auto used = driver.poll();
+      ASSERT_TRUE(used);
+      EXPECT_EQ(used->id, ids[i]);
+    }
+    EXPECT_FALSE(driver.poll());
+  }
 }
 
 TEST_F(PackedRingTest, RunsThroughManyLapsWithChainsOfAllLengths) {
