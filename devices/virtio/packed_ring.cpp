@@ -152,8 +152,8 @@ bool PackedRing::flush() noexcept {
     std::byte* const entry = descriptor(used_at_);
     // 2.8.12.2: WRITE tells that the length counts.
     const std::uint32_t bytes = staged_[i % kMaxSize].bytes;
-    const auto flags = static_cast<std::uint16_t>(used_flags(used_wrap_) |
-                                                  (bytes != 0 ? PackedDescriptor::kWrite : 0));
+    const auto flags =
+        static_cast<std::uint16_t>(used_flags(used_wrap_) | (bytes != 0 ? PackedDescriptor::kWrite : 0));
     std::uint16_t length = lengths_[i % kMaxSize];
     std::uint16_t last = i++;
     if (in_order_ && bytes == 0) {

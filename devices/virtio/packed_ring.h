@@ -4,9 +4,10 @@
 // Descriptors and completions share one ring. A completion overwrites descriptors of the driver, so staged
 // ones are kept here until flush(), which writes the first of them last: the driver sees all or none.
 //
-// Chains are completed in the order in which they were popped. With VIRTIO_F_IN_ORDER, completions in a row that
-// wrote nothing are published as one, the last (2.8.9): that is how transmitted buffers come back. Everything the driver writes is read once into
-// a local copy and checked there; a ring that breaks the rules gets a sticky error and is not touched again.
+// Chains are completed in the order in which they were popped. With VIRTIO_F_IN_ORDER, completions in a row
+// that wrote nothing are published as one, the last (2.8.9): that is how transmitted buffers come back.
+// Everything the driver writes is read once into a local copy and checked there; a ring that breaks the rules
+// gets a sticky error and is not touched again.
 //
 // Order between the two sides (2.8.6): a descriptor's flags are read before the rest of it (acquire) and
 // written after it (release); flags, then the driver's event structure, and our event structure, then flags,

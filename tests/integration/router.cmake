@@ -7,7 +7,7 @@ set(router_guest "${PROJECT_SOURCE_DIR}/appliances/router/guest")
 add_executable(router_guest_test
   "${router_tests}/guest_policy_test.cpp"
   "${router_tests}/guest_ring_test.cpp"
-  "${router_guest}/split_ring.cpp")
+  "${router_guest}/packed_ring.cpp")
 target_link_libraries(router_guest_test PRIVATE patchbay_options patchbay_virtio GTest::gmock GTest::gtest_main)
 add_test(NAME router_guest_test COMMAND router_guest_test)
 set_tests_properties(router_guest_test PROPERTIES LABELS integration TIMEOUT 60)

@@ -25,8 +25,10 @@ constexpr std::uint16_t kTransmitQueue = 1;
 }  // namespace
 
 VirtioNet::VirtioNet(const PciFunction& function) noexcept : device_(function) {
-  const std::uint64_t features = device_.negotiate(
-      VirtioPci::kVersion1 | VirtioPci::kEventIndex | kFeatureMac, kFeatureMtu | kFeatureStatus);
+  const std::uint64_t features =
+      device_.negotiate(VirtioPci::kVersion1 | VirtioPci::kEventIndex | VirtioPci::kPackedRing |
+                            VirtioPci::kInOrder | kFeatureMac,
+                        kFeatureMtu | kFeatureStatus);
   // Two exits where six single bytes would take six.
   const auto mac_low = device_.config<std::uint32_t>(kConfigMac);
   const auto mac_high = device_.config<std::uint16_t>(kConfigMac + 4);
@@ -41,10 +43,10 @@ void VirtioNet::start(InterfaceId interface, std::uint16_t ring_size, Arena& are
   interface_ = interface;
   pool_ = &pool;
   const std::uint16_t receive_size = std::min(ring_size, device_.queue_size(kReceiveQueue));
-  receive_ring_.emplace(arena, receive_size, SplitRing::Direction::from_device);
+  receive_ring_.emplace(arena, receive_size, PackedRing::Direction::from_device);
   receive_doorbell_ = device_.enable_queue(kReceiveQueue, *receive_ring_);
   const std::uint16_t transmit_size = std::min(ring_size, device_.queue_size(kTransmitQueue));
-  transmit_ring_.emplace(arena, transmit_size, SplitRing::Direction::to_device);
+  transmit_ring_.emplace(arena, transmit_size, PackedRing::Direction::to_device);
   transmit_doorbell_ = device_.enable_queue(kTransmitQueue, *transmit_ring_);
   device_.driver_ok();
   flush();
@@ -55,7 +57,7 @@ bool VirtioNet::link_up() const noexcept {
 }
 
 std::size_t VirtioNet::receive(std::span<PacketBuffer*> packets) noexcept {
-  std::array<SplitRing::Used, kBurstPackets> used;
+  std::array<PackedRing::Used, kBurstPackets> used;
   const std::size_t count = receive_ring_->collect(std::span(used).first(packets.size()));
   for (std::size_t i = 0; i < count; ++i) {
     PacketBuffer* packet = used[i].packet;
@@ -87,7 +89,7 @@ void VirtioNet::flush() noexcept {
 }
 
 void VirtioNet::reclaim() noexcept {
-  std::array<SplitRing::Used, kBurstPackets> sent;
+  std::array<PackedRing::Used, kBurstPackets> sent;
   for (std::size_t count = sent.size(); count == sent.size();) {
     count = transmit_ring_->collect(sent);
     for (std::size_t i = 0; i < count; ++i)

@@ -11,7 +11,7 @@
 #include "appliances/router/core/arena.h"
 #include "appliances/router/core/packet.h"
 #include "appliances/router/guest/buffer_pool.h"
-#include "appliances/router/guest/split_ring.h"
+#include "appliances/router/guest/packed_ring.h"
 #include "appliances/router/guest/transmit_hold.h"
 #include "appliances/router/guest/virtio_pci.h"
 
@@ -36,7 +36,7 @@ class VirtioNet {
   /// Carrier; a register access.
   [[nodiscard]] bool link_up() const noexcept;
 
-  [[nodiscard]] bool frames_waiting() const noexcept { return receive_ring_->waiting() != 0; }
+  [[nodiscard]] bool frames_waiting() const noexcept { return receive_ring_->waiting(); }
   /// Takes received frames, up to packets.size(), which is at most kBurstPackets; returns how many.
   [[nodiscard]] std::size_t receive(std::span<PacketBuffer*> packets) noexcept;
   /// Queues frames for sending; returns how many from the front fitted. They go out with flush().
@@ -51,8 +51,8 @@ class VirtioNet {
   void flush() noexcept;
   /// Asks for an interrupt message with the next frame. Returns true if frames wait already.
   [[nodiscard]] bool arm_receive() noexcept { return receive_ring_->enable_notification(); }
-  /// Asks for an interrupt message when a full transmit ring has drained by half. Returns true if it has
-  /// already.
+  /// Asks for an interrupt message when a full transmit ring has drained by half. Returns true if buffers came
+  /// back meanwhile: look at congested() again.
   [[nodiscard]] bool arm_transmit() noexcept {
     return transmit_ring_->enable_notification(transmit_ring_->size() / 2);
   }
@@ -67,8 +67,8 @@ class VirtioNet {
   bool reports_link_;
   InterfaceId interface_ = kNoInterface;
   BufferPool* pool_ = nullptr;
-  std::optional<SplitRing> receive_ring_;
-  std::optional<SplitRing> transmit_ring_;
+  std::optional<PackedRing> receive_ring_;
+  std::optional<PackedRing> transmit_ring_;
   Doorbell receive_doorbell_;
   Doorbell transmit_doorbell_;
   TransmitHold hold_;

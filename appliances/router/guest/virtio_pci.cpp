@@ -92,7 +92,7 @@ std::uint16_t VirtioPci::queue_size(std::uint16_t index) noexcept {
   return proposed_size_;
 }
 
-Doorbell VirtioPci::enable_queue(std::uint16_t index, const SplitRing& ring) noexcept {
+Doorbell VirtioPci::enable_queue(std::uint16_t index, const PackedRing& ring) noexcept {
   const auto low = [](const void* address) {
     return static_cast<std::uint32_t>(
         reinterpret_cast<std::uintptr_t>(address));  // all of RAM is below 4 GiB

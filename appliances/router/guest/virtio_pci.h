@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "appliances/router/guest/pci.h"
-#include "appliances/router/guest/split_ring.h"
+#include "appliances/router/guest/packed_ring.h"
 
 namespace patchbay::router::guest {
 
@@ -27,6 +27,8 @@ class VirtioPci {
   static constexpr std::uint16_t kVendor = 0x1AF4;
   static constexpr std::uint64_t kEventIndex = 1ULL << 29;  // VIRTIO_F_EVENT_IDX
   static constexpr std::uint64_t kVersion1 = 1ULL << 32;    // VIRTIO_F_VERSION_1
+  static constexpr std::uint64_t kPackedRing = 1ULL << 34;  // VIRTIO_F_RING_PACKED
+  static constexpr std::uint64_t kInOrder = 1ULL << 35;     // VIRTIO_F_IN_ORDER
 
   /// Finds the register blocks, enables the function and its only interrupt vector, and brings the device to
   /// DRIVER. What it lacks is a reason to panic: the VMM and this guest belong together.
@@ -39,7 +41,7 @@ class VirtioPci {
   /// Size of queue `index` that the device proposes, the largest it can. Selects the queue.
   [[nodiscard]] std::uint16_t queue_size(std::uint16_t index) noexcept;
   /// Gives queue `index`, selected by queue_size(), its memory and enables it.
-  [[nodiscard]] Doorbell enable_queue(std::uint16_t index, const SplitRing& ring) noexcept;
+  [[nodiscard]] Doorbell enable_queue(std::uint16_t index, const PackedRing& ring) noexcept;
   void driver_ok() noexcept;
 
   /// A field of the device's own configuration.

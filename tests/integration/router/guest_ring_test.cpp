@@ -1,5 +1,5 @@
-// The appliance's driver side of a split ring against the device side of the VMM: two independent readings of
-// the specification have to agree. Needs no KVM; the ring lies in this process's memory.
+// The appliance's driver side of a packed ring against the device side of the VMM: two independent readings
+// of the specification have to agree. Needs no KVM; the ring lies in this process's memory.
 
 #include <gtest/gtest.h>
 
@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "appliances/router/core/arena.h"
+#include "appliances/router/guest/packed_ring.h"
 #include "appliances/router/guest/panic.h"
-#include "appliances/router/guest/split_ring.h"
 #include "devices/guest_memory.h"
-#include "devices/virtio/split_ring.h"
+#include "devices/virtio/packed_ring.h"
 
 namespace patchbay::router::guest {
 
@@ -43,6 +43,8 @@ class GuestRing : public testing::Test {
     setup.driver_area = address(driver_.driver_area());
     setup.device_area = address(driver_.device_area());
     setup.event_index = true;
+    setup.in_order = true;
+    setup.packed = true;
     EXPECT_EQ(device_.enable(guest_, setup), virtio::RingError::none);
     for (std::size_t i = 0; i < packets_.size(); ++i) {
       packets_[i].buffer = buffers_.data() + i * kBufferBytes;
@@ -73,15 +75,15 @@ class GuestRing : public testing::Test {
   static constexpr std::uintptr_t kFirst = 4096;
   devices::GuestMemory guest_{{{kFirst, {reinterpret_cast<std::byte*>(kFirst), SIZE_MAX / 2}}}};
   Arena arena_{memory_};
-  SplitRing driver_{arena_, kSize, SplitRing::Direction::from_device};
-  virtio::SplitRing device_;
+  PackedRing driver_{arena_, kSize, PackedRing::Direction::from_device};
+  virtio::PackedRing device_;
 };
 
 TEST_F(GuestRing, DeviceSeesNothingBeforePublish) {
   add(0);
   EXPECT_EQ(device_.available(), 0U);
   static_cast<void>(driver_.publish());
-  EXPECT_EQ(device_.available(), 1U);
+  EXPECT_NE(device_.available(), 0U);
   EXPECT_EQ(pop(0), 0U);
 }
 
@@ -95,10 +97,10 @@ TEST_F(GuestRing, FullRingHasNoRoomUntilBuffersAreCollected) {
   for (std::size_t i = 0; i < kSize; ++i)
     device_.complete(pop(i), static_cast<std::uint32_t>(100 + i));
   static_cast<void>(device_.flush());
-  EXPECT_EQ(driver_.waiting(), kSize);
+  EXPECT_TRUE(driver_.waiting());
   EXPECT_EQ(driver_.free(), 0U);
 
-  std::array<SplitRing::Used, kSize> used;
+  std::array<PackedRing::Used, kSize> used;
   EXPECT_EQ(driver_.collect(std::span(used).first(5)), 5U);
   EXPECT_EQ(driver_.free(), 5U);
   EXPECT_EQ(used[4].packet, &packets_[4]);
@@ -110,7 +112,8 @@ TEST_F(GuestRing, FullRingHasNoRoomUntilBuffersAreCollected) {
 
 TEST_F(GuestRing, NotifiesOnlyWhenTheDeviceAsks) {
   add(0);
-  EXPECT_TRUE(driver_.publish());  // a fresh device wants the first
+  EXPECT_TRUE(driver_.publish());  // a fresh device wants to hear of everything
+  device_.disable_notifications();
   add(1);
   EXPECT_FALSE(driver_.publish());
   EXPECT_FALSE(driver_.publish());  // nothing new
@@ -125,7 +128,7 @@ TEST_F(GuestRing, NotifiesOnlyWhenTheDeviceAsks) {
 }
 
 TEST_F(GuestRing, IsInterruptedOnlyAfterAsking) {
-  std::array<SplitRing::Used, kSize> used;
+  std::array<PackedRing::Used, kSize> used;
   const auto exchange = [&](std::size_t packet) {
     add(packet);
     static_cast<void>(driver_.publish());
@@ -137,12 +140,36 @@ TEST_F(GuestRing, IsInterruptedOnlyAfterAsking) {
   EXPECT_EQ(driver_.collect(used), 1U);
   EXPECT_FALSE(driver_.enable_notification());
   EXPECT_TRUE(exchange(1));
-  EXPECT_FALSE(exchange(2));  // the request has lapsed
+  EXPECT_FALSE(exchange(2));  // it was for one
+  EXPECT_EQ(driver_.collect(used), 2U);
 }
 
-/// Buffers come and go in random portions, completed in random order, until the 16-bit indices have wrapped
-/// twice.
-TEST_F(GuestRing, KeepsEveryBufferThroughReorderingAndWrapAround) {
+// Every place in the ring is passed in laps of both parities, and asks for one message.
+TEST_F(GuestRing, IsInterruptedWhenHalfIsBack) {
+  std::array<PackedRing::Used, kSize> used;
+  for (std::size_t start = 0; start < 3 * kSize; ++start) {
+    for (std::size_t i = 0; i < kSize; ++i)
+      add(i);
+    static_cast<void>(driver_.publish());
+    EXPECT_FALSE(driver_.enable_notification(kSize / 2));
+    for (std::size_t i = 0; i < kSize; ++i) {
+      device_.complete(pop(i), 0);
+      EXPECT_EQ(device_.flush(), i + 1 == kSize / 2) << start << ", " << i;
+    }
+    EXPECT_TRUE(driver_.enable_notification(kSize / 2)) << "some are back";
+    EXPECT_EQ(driver_.collect(used), kSize);
+    // One more, so that the next lap begins a place further on.
+    add(0);
+    static_cast<void>(driver_.publish());
+    device_.complete(pop(0), 0);
+    static_cast<void>(device_.flush());
+    EXPECT_EQ(driver_.collect(used), 1U);
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
+/// Buffers come and go in random portions, with and without a length, through thousands of laps.
+TEST_F(GuestRing, KeepsEveryBufferThroughManyLaps) {
   std::mt19937 random(1);
   const auto up_to = [&random](std::size_t limit) {
     return std::uniform_int_distribution<std::size_t>(0, limit)(random);
@@ -150,9 +177,8 @@ TEST_F(GuestRing, KeepsEveryBufferThroughReorderingAndWrapAround) {
   std::deque<std::size_t> idle;
   for (std::size_t i = 0; i < packets_.size(); ++i)
     idle.push_back(i);
-  std::deque<std::size_t> available;  // in the order in which the device must see them
-  std::vector<std::pair<std::uint16_t, std::size_t>> in_device;  // chain, packet
-  std::deque<std::pair<std::size_t, std::uint32_t>> used;        // packet, length, in the order of completion
+  std::deque<std::size_t> available;                       // in the order in which the device must see them
+  std::deque<std::pair<std::size_t, std::uint32_t>> used;  // packet, length
   std::size_t exchanged = 0;
   while (exchanged < 3 * 65536) {
     for (std::size_t n = up_to(driver_.free()); n > 0; --n) {
@@ -161,19 +187,16 @@ TEST_F(GuestRing, KeepsEveryBufferThroughReorderingAndWrapAround) {
       idle.pop_front();
     }
     static_cast<void>(driver_.publish());
+    const bool writes = up_to(1) != 0;
     for (std::size_t n = up_to(available.size()); n > 0; --n) {
-      in_device.emplace_back(pop(available.front()), available.front());
+      const std::size_t packet = available.front();
       available.pop_front();
-    }
-    std::shuffle(in_device.begin(), in_device.end(), random);
-    for (std::size_t n = up_to(in_device.size()); n > 0; --n) {
-      const auto length = static_cast<std::uint32_t>(up_to(kBufferBytes));
-      device_.complete(in_device.back().first, length);
-      used.emplace_back(in_device.back().second, length);
-      in_device.pop_back();
+      const auto length = static_cast<std::uint32_t>(writes ? up_to(kBufferBytes) : 0);
+      device_.complete(pop(packet), length);
+      used.emplace_back(packet, length);
     }
     static_cast<void>(device_.flush());
-    std::array<SplitRing::Used, 7> collected;
+    std::array<PackedRing::Used, 7> collected;
     const std::size_t count = driver_.collect(collected);
     ASSERT_EQ(count, std::min(collected.size(), used.size()));
     for (std::size_t i = 0; i < count; ++i) {

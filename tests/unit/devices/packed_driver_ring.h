@@ -123,7 +123,8 @@ class PackedDriverRing {
         return std::nullopt;
       last_ = ram_->load<virtio::PackedDescriptor>(descriptors_ + 16U * used_);
       const auto found = std::find(outstanding_.begin(), outstanding_.end(), last_.id);
-      if (found == outstanding_.end()) throw std::logic_error("the device used a buffer that it did not have");
+      if (found == outstanding_.end())
+        throw std::logic_error("the device used a buffer that it did not have");
       batch_ = static_cast<std::size_t>(found - outstanding_.begin()) + 1;
     }
     const std::uint16_t id = outstanding_.front();

@@ -177,7 +177,8 @@ TEST_F(PackedRingTest, InOrderOneUsedDescriptorStandsForABatchWithoutLengths) {
     }
     static_cast<void>(ring.flush());
     EXPECT_EQ(driver.descriptor(at).id, ids[3]) << "the last of the batch, where the first was";
-    EXPECT_EQ(driver.descriptor(static_cast<std::uint16_t>((at + 4) % 8)).length, 33U) << "a length is published with its buffer";
+    EXPECT_EQ(driver.descriptor(static_cast<std::uint16_t>((at + 4) % 8)).length, 33U)
+        << "a length is published with its buffer";
     for (unsigned i = 0; i < 5; ++i) {
       const auto used = driver.poll();
       ASSERT_TRUE(used);
