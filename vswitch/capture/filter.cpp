@@ -64,12 +64,16 @@ void Filter::compile(const std::string& expression) {
   if (expression.find('\0') != std::string::npos) refuse(expression, "it contains a zero byte");
   const std::unique_ptr<pcap_t, ClosePcap> handle(pcap_open_dead(DLT_EN10MB, kMaxFrameBytes));
   if (!handle) refuse(expression, "libpcap has no memory left");
-  constexpr int kOptimize = 1;
-  auto program = std::make_unique<bpf_program>();
-  if (pcap_compile(handle.get(), program.get(), expression.c_str(), kOptimize, PCAP_NETMASK_UNKNOWN) != 0) {
-    refuse(expression, pcap_geterr(handle.get()));
-  }
-  program_.reset(program.release());
+  const auto compiled = [&](bool optimize) {
+    auto program = std::make_unique<bpf_program>();
+    if (pcap_compile(handle.get(), program.get(), expression.c_str(), optimize ? 1 : 0,
+                     PCAP_NETMASK_UNKNOWN) != 0) {
+      refuse(expression, pcap_geterr(handle.get()));
+    }
+    return std::unique_ptr<bpf_program, FreeProgram>(program.release());
+  };
+  program_ = compiled(false);
+  if (program_->bf_len <= kMostOptimized) program_ = compiled(true);
 }
 
 void Filter::make_native() {

@@ -36,6 +36,9 @@ class FilterError : public std::runtime_error {
 
 /// Longest expression accepted, in bytes; bounds what its compilation can cost (below a second).
 inline constexpr std::size_t kMaxFilterBytes = 2048;
+/// Instructions of a program that libpcap may still optimize: the time for it grows with the square, to seconds
+/// for kMaxFilterBytes of port ranges.
+inline constexpr unsigned kMostOptimized = 2048;
 
 class Filter {
  public:

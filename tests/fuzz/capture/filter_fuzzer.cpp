@@ -123,7 +123,14 @@ std::string expand(std::span<const unsigned char> text) {
 bool reference(const std::string& expression, std::span<const unsigned char> frame) {
   pcap_t* handle = pcap_open_dead(DLT_EN10MB, patchbay::vswitch::kMaxFrameBytes);
   bpf_program program{};
-  if (pcap_compile(handle, &program, expression.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0) std::abort();
+  const auto compile = [&](int optimize) {
+    if (pcap_compile(handle, &program, expression.c_str(), optimize, PCAP_NETMASK_UNKNOWN) != 0) std::abort();
+  };
+  compile(0);
+  if (program.bf_len <= capture::kMostOptimized) {
+    pcap_freecode(&program);
+    compile(1);
+  }
   pcap_pkthdr header{};
   header.caplen = header.len = static_cast<bpf_u_int32>(frame.size());
   const bool matches = pcap_offline_filter(&program, &header, frame.data()) != 0;
