@@ -87,7 +87,7 @@ function(patchbay_fuzzer name)
   endif()
   file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/corpus/${name}")
   add_test(NAME ${name}
-           COMMAND ${name} -max_total_time=20 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+           COMMAND ${name} -max_total_time=20 -timeout=30 -rss_limit_mb=2048 -print_final_stats=1
                    "${CMAKE_BINARY_DIR}/corpus/${name}" ${corpus})
   set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
 endfunction()
