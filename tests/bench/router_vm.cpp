@@ -171,7 +171,7 @@ void forward(benchmark::State& state) {
   state.counters["lost"] = static_cast<double>((generator.counters.in.forwarded.value() - sent_before) -
                                                (sink.received() - received_before));
 }
-BENCHMARK(forward)->Arg(64)->Arg(1518)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(8);
+BENCHMARK(forward)->Arg(64)->Arg(512)->Arg(1518)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(8);
 
 }  // namespace
 }  // namespace patchbay::tests
