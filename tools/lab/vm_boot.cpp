@@ -81,7 +81,8 @@ class VmBootResolver {
         break;
       case PathKind::missing:
         error(setting, fmt::format("{}: there is no file '{}'", key, path.string()),
-              "relative paths start at the lab file's directory");
+              "relative paths start at the lab file's directory; 'patchbay image build debian' makes a small "
+              "guest");
         break;
       case PathKind::directory:
       case PathKind::other:
