@@ -203,7 +203,11 @@ void Session::set_features(FeatureSet features) {
   if (unknown != 0) throw std::runtime_error("features that were not offered");
   const bool protocol = (features & kFeatureProtocol) != 0;
   features &= ~kFeatureProtocol;
-  if (!net::dependencies_met(features)) throw std::runtime_error("features that depend on missing ones");
+  // The control queue never comes here: it is the front end's own, which may keep its bit to itself and leave
+  // us those that depend on it (5.1.3.1).
+  if (!net::dependencies_met(features | net::kFeatureControlQueue)) {
+    throw std::runtime_error("features that depend on missing ones");
+  }
   with_rings_stopped([&] {
     if (((features ^ features_) & virtio::kFeaturePackedRing) != 0) {
       for (Ring& other : rings_)

@@ -198,6 +198,17 @@ TEST(VhostUserSession, SteersFlowsOverQueues) {
   EXPECT_EQ(second % 2, 0U);
 }
 
+TEST(VhostUserSession, TakesSeveralQueuesFromAFrontEndThatKeepsTheControlQueueToItself) {
+  Connection connection({.queue_pairs = 2}, FrontEnd::kFeatures | net::kFeatureMultiqueue);
+  connection.peer.start();
+  EXPECT_EQ(connection.ended, "");
+  EXPECT_EQ(connection.session->features(), virtio::kFeatureVersion1 | net::kFeatureMultiqueue);
+  connection.peer.post(1, 2);
+  connection.peer.enable_ring(0, false);
+  EXPECT_EQ(push_one(connection.port, make_frame(60)), 1U);
+  EXPECT_EQ(connection.peer.receive(2), make_frame(60));
+}
+
 TEST(VhostUserSession, AnswersConfigurationAndStatus) {
   Connection connection({.mtu = 2000});
   connection.peer.negotiate(vhost_user::kProtocolConfig | vhost_user::kProtocolStatus |
