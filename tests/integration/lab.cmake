@@ -17,3 +17,7 @@ set_tests_properties(lab_bench PROPERTIES LABELS integration TIMEOUT 300 SKIP_RE
 add_test(NAME lab_scale
          COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/scale.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/tests/bench/scale/make_lab")
 set_tests_properties(lab_scale PROPERTIES LABELS integration TIMEOUT 120 SKIP_RETURN_CODE 77)
+
+add_test(NAME lab_external
+         COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/external.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
+set_tests_properties(lab_external PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
