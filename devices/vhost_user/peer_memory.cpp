@@ -53,7 +53,16 @@ std::shared_ptr<const PeerMemory::Mapping> PeerMemory::map(const MemoryRegion& r
   ::madvise(address, bytes, MADV_DONTDUMP);
   mapping->guard.emplace(mapping->memory.bytes());
   mapping->region = mapping->memory.bytes().subspan(lead, region.size);
+  mapping->device = file.st_dev;
+  mapping->inode = file.st_ino;
   return mapping;
+}
+
+bool PeerMemory::Region::is(const MemoryRegion& other, int fd) const noexcept {
+  struct stat file {};
+  return where.guest_address == other.guest_address && where.user_address == other.user_address &&
+         where.size == other.size && where.mmap_offset == other.mmap_offset && ::fstat(fd, &file) == 0 &&
+         mapping->device == file.st_dev && mapping->inode == file.st_ino;
 }
 
 std::shared_ptr<const PeerMemory> PeerMemory::make(std::vector<Region> regions) {
@@ -68,6 +77,12 @@ std::shared_ptr<const PeerMemory> PeerMemory::make(std::vector<Region> regions) 
 }
 
 std::shared_ptr<const PeerMemory> PeerMemory::with(const MemoryRegion& region, int fd) const {
+  for (std::size_t i = 0; i < regions_.size(); ++i) {
+    if (!regions_[i].is(region, fd)) continue;
+    std::vector<Region> regions = regions_;
+    ++regions[i].times_added;
+    return make(std::move(regions));
+  }
   if (regions_.size() >= kMemorySlots) refuse("there are too many");
   if (region.size == 0) refuse("it is empty");
   if (region.guest_address + region.size < region.guest_address ||
@@ -82,17 +97,18 @@ std::shared_ptr<const PeerMemory> PeerMemory::with(const MemoryRegion& region, i
     }
   }
   std::vector<Region> regions = regions_;
-  regions.push_back({region, map(region, fd)});
+  regions.push_back({region, map(region, fd), 1});
   return make(std::move(regions));
 }
 
 std::shared_ptr<const PeerMemory> PeerMemory::without(const MemoryRegion& region) const {
   std::vector<Region> regions = regions_;
-  const auto removed = std::erase_if(regions, [&](const Region& r) {
+  const auto removed = std::find_if(regions.begin(), regions.end(), [&](const Region& r) {
     return r.where.guest_address == region.guest_address && r.where.user_address == region.user_address &&
            r.where.size == region.size;
   });
-  if (removed == 0) throw std::runtime_error("a memory region to remove does not exist");
+  if (removed == regions.end()) throw std::runtime_error("a memory region to remove does not exist");
+  if (--removed->times_added == 0) regions.erase(removed);
   return make(std::move(regions));
 }
 

@@ -23,10 +23,11 @@ class PeerMemory {
  public:
   PeerMemory() = default;
 
-  /// This memory with one region more. The descriptor is needed during the call only. Throws
-  /// std::runtime_error with the reason if the region cannot be used.
+  /// This memory with one region more. The descriptor is needed during the call only. A region that is there
+  /// already may be added again, and is then removed as often: QEMU adds all memory for each queue pair.
+  /// Throws std::runtime_error with the reason if the region cannot be used.
   [[nodiscard]] std::shared_ptr<const PeerMemory> with(const MemoryRegion& region, int fd) const;
-  /// This memory without the region that starts at the same addresses; throws if there is none.
+  /// This memory without the region at the same addresses; throws if there is none.
   [[nodiscard]] std::shared_ptr<const PeerMemory> without(const MemoryRegion& region) const;
 
   [[nodiscard]] std::size_t size() const noexcept { return regions_.size(); }
@@ -43,10 +44,15 @@ class PeerMemory {
     MemoryMapping memory;
     std::optional<FaultGuard> guard;  // destroyed before the mapping
     std::span<std::byte> region;
+    std::uint64_t device = 0;  // of the file system, and the file's number on it
+    std::uint64_t inode = 0;
   };
   struct Region {
     MemoryRegion where;
     std::shared_ptr<const Mapping> mapping;
+    std::uint64_t times_added = 1;
+
+    [[nodiscard]] bool is(const MemoryRegion& other, int fd) const noexcept;
   };
 
   [[nodiscard]] static std::shared_ptr<const Mapping> map(const MemoryRegion& region, int fd);

@@ -236,6 +236,7 @@ void Session::set_memory_table(Message& message) {
     MemoryRegion region;
     std::memcpy(&region, message.payload.data() + sizeof header + i * sizeof region, sizeof region);
     memory = memory->with(region, message.fds[i].get());
+    if (memory->size() != i + 1) throw std::runtime_error("a memory region twice in a table");
   }
   with_rings_stopped([&] { port_.set_memory(memory_ = memory); });
 }

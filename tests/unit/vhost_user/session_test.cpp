@@ -159,7 +159,9 @@ TEST(VhostUserSession, RegionsComeAndGo) {
   const vhost_user::SingleMemoryRegion region{0, peer.region()};
   EXPECT_EQ(peer.acknowledged(Request::add_mem_reg, region, {peer.ram().fd()}), 0U);
   EXPECT_EQ(connection.port.memory_bytes(), peer.ram().bytes().size());
-  EXPECT_EQ(peer.acknowledged(Request::add_mem_reg, region, {peer.ram().fd()}), 1U) << "overlaps";
+  vhost_user::SingleMemoryRegion beside = region;
+  beside.region.user_address += 4096;
+  EXPECT_EQ(peer.acknowledged(Request::add_mem_reg, beside, {peer.ram().fd()}), 1U) << "overlaps";
   for (unsigned i = 0; i < 2; ++i) {
     peer.set_up_ring(i);
     peer.enable_ring(i);
@@ -171,6 +173,21 @@ TEST(VhostUserSession, RegionsComeAndGo) {
   EXPECT_EQ(connection.port.memory_bytes(), 0U);
   EXPECT_EQ(connection.port.ring_state(0).size, 0U) << "a ring without memory cannot run";
   EXPECT_EQ(peer.acknowledged(Request::rem_mem_reg, region), 1U) << "there is none";
+}
+
+// QEMU 7.2 adds and removes all memory once for each queue pair.
+TEST(VhostUserSession, ARegionAddedTwiceIsRemovedTwice) {
+  Connection connection;
+  FrontEnd& peer = connection.peer;
+  peer.negotiate();
+  const vhost_user::SingleMemoryRegion region{0, peer.region()};
+  EXPECT_EQ(peer.acknowledged(Request::add_mem_reg, region, {peer.ram().fd()}), 0U);
+  EXPECT_EQ(peer.acknowledged(Request::add_mem_reg, region, {peer.ram().fd()}), 0U);
+  EXPECT_EQ(connection.port.memory_bytes(), peer.ram().bytes().size()) << "mapped once";
+  EXPECT_EQ(peer.acknowledged(Request::rem_mem_reg, region), 0U);
+  EXPECT_EQ(connection.port.memory_bytes(), peer.ram().bytes().size());
+  EXPECT_EQ(peer.acknowledged(Request::rem_mem_reg, region), 0U);
+  EXPECT_EQ(connection.port.memory_bytes(), 0U);
 }
 
 TEST(VhostUserSession, SteersFlowsOverQueues) {
