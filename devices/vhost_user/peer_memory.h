@@ -1,8 +1,5 @@
 // The memory that a front end shares with us: its regions, mapped, with both ways to name an address in them.
 // Immutable; a change of one region makes a new object that shares the mappings of the others.
-//
-// What a peer may share: memfds and files of tmpfs or hugetlbfs that are as long as it says. Anything else
-// could make an access of the switch wait for another program. Truncation is dealt with by FaultGuard.
 #pragma once
 
 #include <cstddef>
@@ -13,9 +10,8 @@
 
 #include "devices/bus.h"
 #include "devices/guest_memory.h"
-#include "devices/memory_mapping.h"
-#include "devices/vhost_user/fault_guard.h"
 #include "devices/vhost_user/protocol.h"
+#include "devices/vhost_user/shared_mapping.h"
 
 namespace patchbay::devices::vhost_user {
 
@@ -40,22 +36,12 @@ class PeerMemory {
   [[nodiscard]] bool lost() const noexcept;
 
  private:
-  struct Mapping {
-    MemoryMapping memory;
-    std::optional<FaultGuard> guard;  // destroyed before the mapping
-    std::span<std::byte> region;
-    std::uint64_t device = 0;  // of the file system, and the file's number on it
-    std::uint64_t inode = 0;
-  };
   struct Region {
     MemoryRegion where;
-    std::shared_ptr<const Mapping> mapping;
+    std::shared_ptr<const SharedMapping> mapping;
     std::uint64_t times_added = 1;
-
-    [[nodiscard]] bool is(const MemoryRegion& other, int fd) const noexcept;
   };
 
-  [[nodiscard]] static std::shared_ptr<const Mapping> map(const MemoryRegion& region, int fd);
   [[nodiscard]] static std::shared_ptr<const PeerMemory> make(std::vector<Region> regions);
 
   std::vector<Region> regions_;

@@ -85,6 +85,8 @@ struct MemoryRegion {
   std::uint64_t size = 0;          // bytes
   std::uint64_t user_address = 0;  // in the front end's address space
   std::uint64_t mmap_offset = 0;   // of the region in its file
+
+  [[nodiscard]] bool operator==(const MemoryRegion&) const = default;
 };
 static_assert(sizeof(MemoryRegion) == 32);
 

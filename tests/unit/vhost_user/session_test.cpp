@@ -183,6 +183,8 @@ TEST(VhostUserSession, ARegionAddedTwiceIsRemovedTwice) {
   const vhost_user::SingleMemoryRegion region{0, peer.region()};
   EXPECT_EQ(peer.acknowledged(Request::add_mem_reg, region, {peer.ram().fd()}), 0U);
   EXPECT_EQ(peer.acknowledged(Request::add_mem_reg, region, {peer.ram().fd()}), 0U);
+  const GuestRam other(peer.ram().bytes().size());
+  EXPECT_EQ(peer.acknowledged(Request::add_mem_reg, region, {other.fd()}), 1U) << "other memory in its place";
   EXPECT_EQ(connection.port.memory_bytes(), peer.ram().bytes().size()) << "mapped once";
   EXPECT_EQ(peer.acknowledged(Request::rem_mem_reg, region), 0U);
   EXPECT_EQ(connection.port.memory_bytes(), peer.ram().bytes().size());
