@@ -73,7 +73,7 @@ std::size_t Channel::read(std::span<std::byte> bytes) {
   return static_cast<std::size_t>(n);
 }
 
-void Channel::reply(const MessageHeader& request, std::span<const std::byte> payload) {
+void Channel::reply(const MessageHeader& request, std::span<const std::byte> payload, int fd) {
   MessageHeader header;
   header.request = request.request;
   header.flags = MessageHeader::kVersion | MessageHeader::kReply;
@@ -82,9 +82,23 @@ void Channel::reply(const MessageHeader& request, std::span<const std::byte> pay
   std::memcpy(bytes.data(), &header, sizeof header);
   if (!payload.empty()) std::memcpy(bytes.data() + sizeof header, payload.data(), payload.size());
   const std::size_t length = sizeof header + payload.size();
+  iovec part{bytes.data(), length};
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof fd)> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (fd >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+  }
   ssize_t n = 0;
   do {
-    n = ::send(socket_.get(), bytes.data(), length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    n = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   } while (n < 0 && errno == EINTR);
   // The buffer of a socket holds thousands of replies: a peer that lets it fill up does not read any.
   if (n != static_cast<ssize_t>(length)) throw std::runtime_error("the peer does not read our replies");

@@ -35,8 +35,9 @@ class Channel {
   /// has closed the connection or broken the framing; the channel is of no use then.
   [[nodiscard]] std::optional<Message> receive();
 
-  /// Answers `request`. Throws std::runtime_error if the peer does not take it.
-  void reply(const MessageHeader& request, std::span<const std::byte> payload);
+  /// Answers `request`, with a descriptor if `fd` is one. Throws std::runtime_error if the peer does not take
+  /// it.
+  void reply(const MessageHeader& request, std::span<const std::byte> payload, int fd = -1);
 
  private:
   /// Reads up to `bytes.size()`; 0 if nothing waits.

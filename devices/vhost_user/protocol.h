@@ -32,6 +32,8 @@ enum class Request : std::uint32_t {
   net_set_mtu = 20,
   get_config = 24,
   set_config = 25,
+  get_inflight_fd = 31,
+  set_inflight_fd = 32,
   reset_device = 34,
   get_max_mem_slots = 36,
   add_mem_reg = 37,
@@ -47,6 +49,7 @@ inline constexpr std::uint64_t kProtocolMq = 1ULL << 0;
 inline constexpr std::uint64_t kProtocolReplyAck = 1ULL << 3;
 inline constexpr std::uint64_t kProtocolMtu = 1ULL << 4;
 inline constexpr std::uint64_t kProtocolConfig = 1ULL << 9;
+inline constexpr std::uint64_t kProtocolInflight = 1ULL << 12;
 inline constexpr std::uint64_t kProtocolResetDevice = 1ULL << 13;
 inline constexpr std::uint64_t kProtocolMemSlots = 1ULL << 15;
 inline constexpr std::uint64_t kProtocolStatus = 1ULL << 16;
@@ -108,6 +111,17 @@ struct ConfigHeader {
 };
 static_assert(sizeof(ConfigHeader) == 12);
 
+/// The area that outlives us (inflight_area.h). Some front ends leave the padding out.
+struct Inflight {
+  std::uint64_t mmap_size = 0;
+  std::uint64_t mmap_offset = 0;
+  std::uint16_t queues = 0;
+  std::uint16_t queue_size = 0;
+  std::uint32_t padding = 0;
+};
+static_assert(sizeof(Inflight) == 24);
+inline constexpr std::size_t kUnpaddedInflight = 20;
+
 /// Payload of SET_VRING_KICK, _CALL and _ERR.
 inline constexpr std::uint64_t kVringIndexMask = 0xff;
 inline constexpr std::uint64_t kVringNoFd = 0x100;
@@ -158,6 +172,10 @@ inline constexpr std::size_t kMaxFds = kTableRegions;
       return "GET_CONFIG";
     case Request::set_config:
       return "SET_CONFIG";
+    case Request::get_inflight_fd:
+      return "GET_INFLIGHT_FD";
+    case Request::set_inflight_fd:
+      return "SET_INFLIGHT_FD";
     case Request::reset_device:
       return "RESET_DEVICE";
     case Request::get_max_mem_slots:

@@ -18,7 +18,8 @@ namespace {
 using virtio::RingError;
 
 constexpr std::uint64_t kProtocolOffered = kProtocolMq | kProtocolReplyAck | kProtocolMtu | kProtocolConfig |
-                                           kProtocolResetDevice | kProtocolMemSlots | kProtocolStatus;
+                                           kProtocolInflight | kProtocolResetDevice | kProtocolMemSlots |
+                                           kProtocolStatus;
 constexpr std::uint32_t kLargestRing = 32768;  // 2.7
 // A peer that floods the socket lets the control thread go on with others after so many.
 constexpr int kMessagesAtOnce = 256;
@@ -66,7 +67,7 @@ void Session::handle(Message& message) {
   std::uint64_t failed = 0;
   try {
     if (const auto answer = serve(message)) {
-      channel_.reply(message.header, *answer);
+      channel_.reply(message.header, answer->payload, answer->fd.get());
       return;
     }
   } catch (const std::runtime_error& error) {
@@ -78,15 +79,15 @@ void Session::handle(Message& message) {
   if (acknowledge) channel_.reply(message.header, bytes_of(failed));
 }
 
-std::optional<std::vector<std::byte>> Session::serve(Message& message) {
+std::optional<Session::Answer> Session::serve(Message& message) {
   switch (static_cast<Request>(message.header.request)) {
     case Request::get_features:
-      return bytes_of(port_.offered_features() | kFeatureProtocol);
+      return Answer{bytes_of(port_.offered_features() | kFeatureProtocol), {}};
     case Request::set_features:
       set_features(payload_as<std::uint64_t>(message));
       break;
     case Request::get_protocol_features:
-      return bytes_of(kProtocolOffered);
+      return Answer{bytes_of(kProtocolOffered), {}};
     case Request::set_protocol_features: {
       const auto wanted = payload_as<std::uint64_t>(message);
       if ((wanted & ~kProtocolOffered) != 0) throw std::runtime_error("features that were not offered");
@@ -100,9 +101,9 @@ std::optional<std::vector<std::byte>> Session::serve(Message& message) {
       reset();
       break;
     case Request::get_queue_num:
-      return bytes_of(std::uint64_t{port_.ring_count() / 2});
+      return Answer{bytes_of(std::uint64_t{port_.ring_count() / 2}), {}};
     case Request::get_max_mem_slots:
-      return bytes_of(std::uint64_t{kMemorySlots});
+      return Answer{bytes_of(std::uint64_t{kMemorySlots}), {}};
 
     case Request::set_mem_table:
       set_memory_table(message);
@@ -141,7 +142,10 @@ std::optional<std::vector<std::byte>> Session::serve(Message& message) {
       if (state.value > 0xffff && !packed()) {
         throw std::runtime_error("an index that a split ring cannot have");
       }
-      stop(state.index);
+      if (changed.started) {
+        stop(state.index);
+        forget_inflight(state.index);
+      }
       changed.base = static_cast<std::uint16_t>(state.value);
       start_if_ready(state.index);
       break;
@@ -150,10 +154,11 @@ std::optional<std::vector<std::byte>> Session::serve(Message& message) {
       const auto state = payload_as<VringState>(message);
       Ring& stopped = ring(state.index);
       stop(state.index);
+      forget_inflight(state.index);
       stopped.kicked = false;
       port_.set_kick(state.index, {});
       const std::uint32_t base = position(stopped);
-      return bytes_of(VringState{state.index, packed() ? base | base << 16 : base});
+      return Answer{bytes_of(VringState{state.index, packed() ? base | base << 16 : base}), {}};
     }
     case Request::set_vring_kick:
     case Request::set_vring_call:
@@ -166,6 +171,12 @@ std::optional<std::vector<std::byte>> Session::serve(Message& message) {
       port_.set_enabled(state.index, state.value != 0);
       break;
     }
+
+    case Request::get_inflight_fd:
+      return make_inflight_area(message);
+    case Request::set_inflight_fd:
+      set_inflight_area(message);
+      break;
 
     case Request::net_set_mtu: {
       // The MTU of the link rules; a peer with a larger one has its long frames dropped, and counted.
@@ -183,7 +194,7 @@ std::optional<std::vector<std::byte>> Session::serve(Message& message) {
       break;
     }
     case Request::get_status:
-      return bytes_of(std::uint64_t{status_});
+      return Answer{bytes_of(std::uint64_t{status_}), {}};
     default:
       throw std::runtime_error("a request that was not offered");
   }
@@ -210,8 +221,10 @@ void Session::set_features(FeatureSet features) {
   }
   with_rings_stopped([&] {
     if (((features ^ features_) & virtio::kFeaturePackedRing) != 0) {
-      for (Ring& other : rings_)
-        other.base.reset();
+      for (unsigned i = 0; i < rings_.size(); ++i) {
+        forget_inflight(i);
+        rings_[i].base.reset();
+      }
     }
     features_ = features;
     port_.set_features(features);
@@ -262,6 +275,37 @@ void Session::set_vring_fd(Message& message) {
   }
 }
 
+Inflight Session::inflight_payload(const Message& message) const {
+  Inflight wanted;
+  if (message.payload.size() != sizeof wanted && message.payload.size() != kUnpaddedInflight) {
+    throw std::runtime_error("a payload of the wrong size");
+  }
+  std::memcpy(&wanted, message.payload.data(), message.payload.size());
+  if (wanted.queues == 0 || wanted.queues > rings_.size() || wanted.queue_size == 0 ||
+      wanted.queue_size > kLargestRing) {
+    throw std::runtime_error("an inflight area for " + std::to_string(wanted.queues) + " rings of " +
+                             std::to_string(wanted.queue_size) + " where there are " +
+                             std::to_string(rings_.size()));
+  }
+  return wanted;
+}
+
+Session::Answer Session::make_inflight_area(const Message& message) const {
+  Inflight area = inflight_payload(message);
+  area.mmap_size = InflightArea::bytes(area.queues, area.queue_size);
+  area.mmap_offset = 0;
+  Answer answer{bytes_of(area), InflightArea::create(area.mmap_size)};
+  answer.payload.resize(message.payload.size());
+  return answer;
+}
+
+void Session::set_inflight_area(Message& message) {
+  const Inflight offered = inflight_payload(message);
+  const FileDescriptor fd = only_fd(message);
+  auto area = std::make_unique<InflightArea>(offered, fd.get());
+  with_rings_stopped([&] { inflight_ = std::move(area); });
+}
+
 void Session::start_if_ready(unsigned index) {
   Ring& ready = rings_[index];
   if (ready.started || !ready.kicked || ready.size == 0 || !ready.address || memory_->size() == 0) return;
@@ -285,6 +329,7 @@ void Session::start_if_ready(unsigned index) {
   setup.packed = packed();
   setup.resume = true;
   setup.next_avail = position(ready);
+  if (inflight_ != nullptr) inflight_->start(index, setup, memory_->guest());
   const RingError error = port_.start(index, setup);
   if (error != RingError::none) throw std::runtime_error(std::string(to_string(error)));
   ready.started = true;
@@ -298,6 +343,10 @@ void Session::stop(unsigned index) {
   Ring& stopped = rings_[index];
   if (!std::exchange(stopped.started, false)) return;
   stopped.base = port_.stop(index);
+}
+
+void Session::forget_inflight(unsigned index) noexcept {
+  if (inflight_ != nullptr) inflight_->finish(index, packed());
 }
 
 template <typename Change>
@@ -318,6 +367,7 @@ void Session::with_rings_stopped(Change change) {
 void Session::reset() {
   for (unsigned i = 0; i < rings_.size(); ++i) {
     stop(i);
+    forget_inflight(i);
     port_.set_enabled(i, false);
     port_.set_kick(i, {});
     rings_[i].kicked = false;
@@ -326,7 +376,7 @@ void Session::reset() {
   status_ = 0;
 }
 
-std::vector<std::byte> Session::config(const Message& message) const {
+Session::Answer Session::config(const Message& message) const {
   ConfigHeader header;
   if (message.payload.size() < sizeof header) throw std::runtime_error("a payload of the wrong size");
   std::memcpy(&header, message.payload.data(), sizeof header);
@@ -346,7 +396,7 @@ std::vector<std::byte> Session::config(const Message& message) const {
     const std::uint64_t at = std::uint64_t{header.offset} + i;
     if (at < space.size()) answer[sizeof header + i] = space[at];
   }
-  return answer;
+  return {std::move(answer), {}};
 }
 
 void Session::on_attention() {

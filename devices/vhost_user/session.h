@@ -4,9 +4,10 @@
 //
 // A ring runs when it has memory, addresses, a size and a kick, and moves frames when it is enabled; it stops
 // at GET_VRING_BASE, with everything it took completed. Rings are served in order, so the used index of a
-// split ring tells all that is to know after a crash: a front end that reconnects resumes at the used index
-// and no frame is lost or sent twice. A packed ring has no index in memory; front ends start those afresh,
-// with a reset of the guest's driver, unless they were stopped in order.
+// split ring tells all that is to know after a lost connection: a front end that reconnects resumes at the
+// used index and no frame is lost or sent twice; after a crash of ours, those that had not been completed are
+// sent again. A packed ring has no index in memory: it resumes where an inflight area says, and front ends
+// without one start it afresh, with a reset of the guest's driver, unless it was stopped in order.
 //
 // Threads: the control thread of the port.
 #pragma once
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "devices/vhost_user/channel.h"
+#include "devices/vhost_user/inflight_area.h"
 #include "devices/vhost_user/vhost_user_port.h"
 
 namespace patchbay::devices::vhost_user {
@@ -53,20 +55,31 @@ class Session {
     FileDescriptor error;  // eventfd, where the front end wants to hear of broken rings
   };
 
+  struct Answer {
+    std::vector<std::byte> payload;
+    FileDescriptor fd;
+  };
+
   void handle(Message& message);
-  /// Does what a message asks. A payload to answer with, if the request has one of its own.
-  [[nodiscard]] std::optional<std::vector<std::byte>> serve(Message& message);
+  /// Does what a message asks. What to answer with, if the request has an answer of its own.
+  [[nodiscard]] std::optional<Answer> serve(Message& message);
 
   void set_features(FeatureSet features);
   void set_memory_table(Message& message);
   void set_vring_fd(Message& message);
+  [[nodiscard]] Answer make_inflight_area(const Message& message) const;
+  void set_inflight_area(Message& message);
+  /// Of an area that a front end wants or offers; throws if there cannot be one.
+  [[nodiscard]] Inflight inflight_payload(const Message& message) const;
   void start_if_ready(unsigned index);
   void stop(unsigned index);
+  /// Where the ring goes on is what the front end says from now on.
+  void forget_inflight(unsigned index) noexcept;
   void reset();
   /// Where a ring stands: its base, or the beginning of a ring of the format negotiated.
   [[nodiscard]] std::uint16_t position(const Ring& ring) const noexcept;
   [[nodiscard]] bool packed() const noexcept { return (features_ & virtio::kFeaturePackedRing) != 0; }
-  [[nodiscard]] std::vector<std::byte> config(const Message& message) const;
+  [[nodiscard]] Answer config(const Message& message) const;
   /// Runs `change` while no ring runs, then starts those again that did.
   template <typename Change>
   void with_rings_stopped(Change change);
@@ -75,6 +88,7 @@ class Session {
   Channel channel_;
   VhostUserPort& port_;
   std::shared_ptr<const PeerMemory> memory_ = std::make_shared<PeerMemory>();
+  std::unique_ptr<InflightArea> inflight_;  // if the front end keeps one; the rings write to it
   FeatureSet features_ = 0;
   std::uint64_t protocol_ = 0;
   std::uint8_t status_ = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "devices/virtio/packed_used_record.h"
+
 namespace patchbay::devices::virtio {
 namespace {
 
@@ -32,6 +34,7 @@ RingError PackedRing::enable(const GuestMemory& memory, const RingSetup& setup) 
   event_index_ = setup.event_index;
   indirect_ = setup.indirect;
   in_order_ = setup.in_order;
+  used_record_ = setup.used_record;
   if (setup.resume) {
     avail_at_ = used_at_ = static_cast<std::uint16_t>(setup.next_avail & ~kPackedWrap);
     avail_wrap_ = used_wrap_ = (setup.next_avail & kPackedWrap) != 0;
@@ -49,6 +52,7 @@ void PackedRing::disable() noexcept {
   avail_wrap_ = used_wrap_ = true;
   in_hand_ = popped_ = completed_ = flushed_ = 0;
   error_ = RingError::none;
+  used_record_ = nullptr;
 }
 
 std::uint16_t PackedRing::available() noexcept {
@@ -146,6 +150,7 @@ void PackedRing::rewind(const Mark& mark) noexcept {
 bool PackedRing::flush() noexcept {
   if (completed_ == flushed_) return false;
   const std::uint16_t first_at = used_at_;
+  const std::uint16_t before = used_position();
   std::uint16_t first_flags = 0;
   std::uint16_t descriptors = 0;
   for (std::uint16_t i = flushed_; i != completed_;) {
@@ -176,7 +181,9 @@ bool PackedRing::flush() noexcept {
   }
   flushed_ = completed_;
   in_hand_ = static_cast<std::uint16_t>(in_hand_ - descriptors);
+  if (used_record_ != nullptr) store_record(PackedUsedRecord::moving(before, used_position()), used_record_);
   shared<std::uint16_t>(descriptor(first_at) + kPackedFlags).store(first_flags, std::memory_order_seq_cst);
+  if (used_record_ != nullptr) store_record(PackedUsedRecord::settled(used_position()), used_record_);
 
   const std::uint32_t event = shared<std::uint32_t>(driver_event_).load(std::memory_order_seq_cst);
   const auto position = static_cast<std::uint16_t>(event);

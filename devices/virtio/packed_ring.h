@@ -104,6 +104,9 @@ class PackedRing {
   /// The one read of a descriptor: the compiler may not go back to guest memory for a field it has checked.
   static PackedDescriptor copy_descriptor(const std::byte* from) noexcept;
   [[nodiscard]] bool next_is_available(std::memory_order order) const noexcept;
+  [[nodiscard]] std::uint16_t used_position() const noexcept {
+    return static_cast<std::uint16_t>(used_at_ | (used_wrap_ ? kPackedWrap : 0));
+  }
   PopStatus fail(RingError error) noexcept;
   PopStatus walk(PackedDescriptor first, SegmentList& list, Chain& chain) noexcept;
   /// Appends one element; `overlong` tells whether the list had no room. Returns what is wrong with it.
@@ -127,6 +130,7 @@ class PackedRing {
   std::byte* descriptors_ = nullptr;
   std::byte* driver_event_ = nullptr;
   std::byte* device_event_ = nullptr;
+  std::byte* used_record_ = nullptr;  // if somebody keeps one
   AddressCache buffers_;
   std::array<std::uint16_t, kMaxSize> lengths_;  // descriptors of a chain, by its number modulo kMaxSize
   std::array<Completion, kMaxSize> staged_;      // likewise

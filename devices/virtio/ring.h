@@ -141,6 +141,8 @@ struct RingSetup {
   // says; a packed ring's used descriptors go on where the available ones do.
   bool resume = false;
   std::uint16_t next_avail = 0;
+  // Packed: a PackedUsedRecord to keep, aligned to 8 bytes and writable until the ring is disabled.
+  std::byte* used_record = nullptr;
 };
 
 template <typename R>

@@ -1,5 +1,5 @@
-// A front end that sends whatever it likes, with descriptors of every kind, and whose memory holds whatever
-// it likes, while the worker moves frames.
+// A front end that sends whatever it likes, with descriptors of every kind, and whose memory and inflight
+// area hold whatever it likes, while the worker moves frames.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -21,6 +21,7 @@ using devices::testing::FrontEnd;
 namespace {
 
 constexpr std::size_t kMostMessages = 64;
+constexpr std::size_t kAreaBytes = 16384;  // of the inflight area: some rings fit, others do not
 
 /// A new descriptor of a kind that the input chooses.
 FileDescriptor make_descriptor(unsigned kind, int memory) {
@@ -44,6 +45,23 @@ FileDescriptor make_descriptor(unsigned kind, int memory) {
   }
 }
 
+/// The payload of SET_INFLIGHT_FD: half of the time one that makes sense.
+vhost_user::Inflight describe_area(fuzz::Input& input) {
+  vhost_user::Inflight area{kAreaBytes, 0, static_cast<std::uint16_t>(1 + input.take<std::uint8_t>() % 4),
+                            FrontEnd::kRingSize};
+  if ((input.take<std::uint8_t>() & 1) == 0) return area;
+  area.mmap_size = input.take<std::uint16_t>();
+  area.mmap_offset = input.take<std::uint16_t>();
+  area.queue_size = input.take<std::uint16_t>();
+  return area;
+}
+
+void write(std::span<std::byte> memory, fuzz::Input& input) {
+  const std::size_t at = input.take<std::uint16_t>() % (memory.size() - 256);
+  for (std::size_t i = 0, length = input.take<std::uint8_t>(); i < length; ++i)
+    memory[at + i] = static_cast<std::byte>(input.take<std::uint8_t>());
+}
+
 void move_frames(Connection& connection, vswitch::Burst& burst, std::size_t consumed) {
   burst.clear();
   connection.port.pull(burst);
@@ -59,8 +77,14 @@ void move_frames(Connection& connection, vswitch::Burst& burst, std::size_t cons
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
   const unsigned pairs = 1 + input.take<std::uint8_t>() % 2;
-  Connection connection({.queue_pairs = pairs, .offloads = (input.take<std::uint8_t>() & 1) != 0},
-                        FrontEnd::kFeatures | virtio::kFeatureEventIndex);
+  const unsigned kind = input.take<std::uint8_t>();
+  // The front end's rings are split: as packed ones they are what a confused guest might have.
+  Connection connection(
+      {.queue_pairs = pairs, .offloads = (kind & 1) != 0},
+      FrontEnd::kFeatures | virtio::kFeatureEventIndex | ((kind & 2) != 0 ? virtio::kFeaturePackedRing : 0));
+  const FileDescriptor area(::memfd_create("area", MFD_CLOEXEC));
+  static_cast<void>(!::ftruncate(area.get(), kAreaBytes));
+  const MemoryMapping area_memory(area.get(), kAreaBytes, PROT_READ | PROT_WRITE, "an inflight area");
   FrontEnd& peer = connection.peer;
   const auto burst = std::make_unique<vswitch::Burst>();
   // Half of the inputs begin where a real front end has come far.
@@ -69,9 +93,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t n = 0; n < kMostMessages && !input.empty() && connection.session != nullptr; ++n) {
     const unsigned action = input.take<std::uint8_t>();
     if (action % 4 == 0) {  // the guest writes into its memory
-      const std::size_t at = input.take<std::uint16_t>() % (peer.ram().bytes().size() - 256);
-      for (std::size_t i = 0, length = input.take<std::uint8_t>(); i < length; ++i)
-        peer.ram().bytes()[at + i] = static_cast<std::byte>(input.take<std::uint8_t>());
+      write((action & 4) != 0 ? area_memory.bytes() : peer.ram().bytes(), input);
+      move_frames(connection, *burst, input.take<std::uint8_t>());
+      continue;
+    }
+    if (action % 16 == 3) {
+      const vhost_user::Inflight offered = describe_area(input);
+      peer.send(vhost_user::Request::set_inflight_fd, offered, {area.get()},
+                input.take<std::uint8_t>() & 0x8U);
       move_frames(connection, *burst, input.take<std::uint8_t>());
       continue;
     }

@@ -78,6 +78,8 @@ class FrontEnd {
   [[nodiscard]] Ring& ring(unsigned i) noexcept { return rings_[i]; }
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
   void close() noexcept { socket_.reset(); }
+  /// Goes on with another connection.
+  void use(FileDescriptor socket) noexcept { socket_ = std::move(socket); }
 
   template <typename T>
   void send(Request request, const T& payload, std::initializer_list<int> fds = {}, std::uint32_t flags = 0) {
@@ -103,6 +105,30 @@ class FrontEnd {
       return std::nullopt;
     if (::recv(socket_.get(), &value, sizeof value, MSG_DONTWAIT) != sizeof value) return std::nullopt;
     return value;
+  }
+  /// A reply that comes with a descriptor.
+  template <typename T>
+  std::optional<std::pair<T, FileDescriptor>> reply_with_fd() {
+    struct {
+      vhost_user::MessageHeader header;
+      std::array<std::byte, sizeof(T)> payload;
+    } received;
+    iovec part{&received, sizeof received};
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    if (::recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof received)
+      return std::nullopt;
+    const cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    if (rights == nullptr || received.header.size != sizeof(T)) return std::nullopt;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+    T value;
+    std::memcpy(&value, received.payload.data(), sizeof value);
+    return std::pair(value, FileDescriptor(fd));
   }
   /// Sends a request that asks for an acknowledgement, and returns it: 0 is success.
   template <typename T>

@@ -1,56 +1,11 @@
 // Packed rings over vhost-user: frames both ways, and positions with their wrap counters.
 #include "devices/vhost_user/protocol.h"
-#include "tests/unit/devices/packed_driver_ring.h"
-#include "tests/unit/vhost_user/session_fixture.h"
+#include "tests/unit/vhost_user/packed_connection.h"
 
 namespace patchbay::devices::testing {
 namespace {
 
 using vhost_user::Request;
-
-constexpr virtio::FeatureSet kFeatures = FrontEnd::kFeatures | virtio::kFeaturePackedRing;
-constexpr std::uint32_t kStart = 0x8000;  // position 0, wrap counter 1, as DPDK's virtio-user sends it
-constexpr std::uint16_t kSize = 8;
-
-/// A front end whose driver uses packed rings.
-struct PackedConnection : Connection {
-  explicit PackedConnection(const vhost_user::VhostUserConfig& config = {}) : Connection(config, kFeatures) {
-    peer.negotiate();
-    peer.share_memory();
-    start(0, kStart);
-    start(1, kStart);
-  }
-
-  void start(unsigned ring, std::uint32_t base) {
-    peer.set_up_ring(ring, rings[ring].setup(), base);
-    peer.enable_ring(ring);
-  }
-  std::uint64_t post() {
-    const std::uint64_t at = peer.ram().allocate(FrontEnd::kBufferBytes);
-    EXPECT_TRUE(rings[0].add({{at, FrontEnd::kBufferBytes, true}}));
-    return at;
-  }
-  void transmit(std::span<const std::byte> frame) {
-    const std::uint64_t at = peer.ram().allocate(FrontEnd::kBufferBytes);
-    peer.ram().store(at, net::NetHeader{});
-    std::memcpy(peer.ram().at(at) + sizeof(net::NetHeader), frame.data(), frame.size());
-    EXPECT_TRUE(rings[1].add({{at, static_cast<std::uint32_t>(sizeof(net::NetHeader) + frame.size())}}));
-  }
-  /// Frames pulled and released: their contents.
-  std::vector<std::vector<std::byte>> take(std::size_t most = SIZE_MAX) {
-    const auto burst = std::make_unique<vswitch::Burst>();
-    std::vector<std::vector<std::byte>> frames;
-    port.pull(*burst);
-    if (burst->empty()) return frames;
-    for (std::size_t i = 0; i < std::min(most, burst->size()); ++i)
-      frames.push_back(contents((*burst)[i]));
-    port.release(frames.size());
-    return frames;
-  }
-
-  std::array<PackedDriverRing, 2> rings{PackedDriverRing(peer.ram(), kSize),
-                                        PackedDriverRing(peer.ram(), kSize)};
-};
 
 TEST(VhostUserPackedRings, AreOfferedUnlessTheConfigurationSaysNo) {
   Connection with;
@@ -61,7 +16,7 @@ TEST(VhostUserPackedRings, AreOfferedUnlessTheConfigurationSaysNo) {
 
 TEST(VhostUserPackedRings, CarryFramesBothWaysForManyLaps) {
   PackedConnection connection;
-  for (unsigned i = 0; i < 5 * kSize; ++i) {
+  for (unsigned i = 0; i < 5 * PackedConnection::kSize; ++i) {
     const auto frame = make_frame(60 + i, i);
     const std::uint64_t at = connection.post();
     EXPECT_EQ(push_one(connection.port, frame), 1U);
@@ -82,8 +37,8 @@ TEST(VhostUserPackedRings, CarryFramesBothWaysForManyLaps) {
 
 TEST(VhostUserPackedRings, ResumeWhereTheyStoppedInAnyLap) {
   PackedConnection connection;
-  std::uint32_t base = kStart;
-  for (unsigned i = 0; i < 4 * kSize; ++i) {
+  std::uint32_t base = PackedConnection::kStart;
+  for (unsigned i = 0; i < 4 * PackedConnection::kSize; ++i) {
     connection.transmit(make_frame(60, 2 * i));
     connection.transmit(make_frame(60, 2 * i + 1));
     ASSERT_EQ(connection.take(1).size(), 1U);  // the second waits
@@ -104,7 +59,7 @@ TEST(VhostUserPackedRings, ResumeWhereTheyStoppedInAnyLap) {
 TEST(VhostUserPackedRings, RefuseAPositionOutsideTheRing) {
   PackedConnection connection;
   ASSERT_TRUE(connection.peer.stop_ring(1));
-  connection.start(1, kStart | kSize);
+  connection.start(1, PackedConnection::kStart | PackedConnection::kSize);
   EXPECT_NE(connection.ended, "");
 }
 

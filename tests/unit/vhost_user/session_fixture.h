@@ -36,6 +36,14 @@ struct Connection {
         session(std::make_unique<vhost_user::Session>(std::move(sockets.first), port)),
         peer(std::move(sockets.second), pump, this, config.queue_pairs, features) {}
 
+  /// The connection is lost, and another one is there.
+  void reconnect() {
+    session.reset();
+    auto sockets = socket_pair();
+    session = std::make_unique<vhost_user::Session>(std::move(sockets.first), port);
+    peer.use(std::move(sockets.second));
+  }
+
   static void pump(void* self) {
     auto& connection = *static_cast<Connection*>(self);
     if (connection.session == nullptr) return;
