@@ -113,11 +113,12 @@ for kind in "split 2" "packed 1"; do
   connections=$((connections + 1))
   says x1 connections "$connections" && says x2 connections "$connections" || fail "not $connections connections"
   in_node h1 ping -q -c 100 -i 0.01 -s 1472 -M do 10.0.1.2 | grep -q ' 0% packet loss' || fail "pings were lost"
-  # Flows enough for both queues; one that does not work starves its flows.
-  in_node h2 iperf3 -s -1 -D
-  within 5 in_node h2 sh -c 'ss -Htln sport = :5201 | grep -q .' || fail "iperf3 does not listen"
-  in_node h1 iperf3 -c 10.0.1.2 -P 4 -t 1 -J >"$work/iperf" || fail "iperf3: $(cat "$work/iperf")"
-  jq -e '[.end.streams[].receiver.bytes] | length == 4 and min > 0' "$work/iperf" >/dev/null || fail "a flow starved"
+  if [[ $queues == 2 ]]; then  # flows enough for both; one that does not work starves its flows
+    in_node h2 iperf3 -s -1 -D
+    within 5 in_node h2 sh -c 'ss -Htln sport = :5201 | grep -q .' || fail "iperf3 does not listen"
+    in_node h1 iperf3 -c 10.0.1.2 -P 4 -t 1 -J >"$work/iperf" || fail "iperf3: $(cat "$work/iperf")"
+    jq -e '[.end.streams[].receiver.bytes] | length == 4 and min > 0' "$work/iperf" >/dev/null || fail "a flow starved"
+  fi
   balanced
   leaves
 done
