@@ -11,7 +11,6 @@
 #include <string>
 
 #include "devices/virtio/packed_used_record.h"
-#include "devices/virtio/split_layout.h"
 
 namespace patchbay::devices::vhost_user {
 namespace {
@@ -74,12 +73,6 @@ T load(const std::byte* from) noexcept {
 void set_version(std::span<std::byte> region, std::uint16_t version) noexcept {
   std::atomic_ref(*reinterpret_cast<std::uint16_t*>(&region[kVersionAt]))
       .store(version, std::memory_order_release);
-}
-
-std::uint16_t split_used_index(const virtio::RingSetup& setup, const GuestMemory& memory) noexcept {
-  const std::byte* const used = memory.translate(setup.device_area, virtio::kUsedRing);
-  // Without one the ring will not start: its own check tells.
-  return used != nullptr ? load<std::uint16_t>(used + virtio::kUsedIndex) : setup.next_avail;
 }
 
 /// Whether the descriptor at a position of a packed ring is still as its driver made it available.
@@ -148,7 +141,7 @@ std::uint16_t InflightArea::resumed(std::span<std::byte> region, const virtio::R
       throw std::runtime_error("an inflight area with chains that another back end took");
     }
   }
-  if (!setup.packed) return split_used_index(setup, memory);
+  if (!setup.packed) return setup.next_avail;
   const auto record = virtio::load_record(&region[kRecordAt]);
   if (record.wrap > 1 || record.old_wrap > 1 || record.at >= setup.size || record.old_at >= setup.size) {
     throw std::runtime_error("an inflight area with a position outside the ring");

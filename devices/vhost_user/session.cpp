@@ -10,6 +10,7 @@
 #include "devices/net/net_header.h"
 #include "devices/virtio/features.h"
 #include "devices/virtio/packed_layout.h"
+#include "devices/virtio/split_layout.h"
 #include "devices/virtio/status.h"
 
 namespace patchbay::devices::vhost_user {
@@ -37,6 +38,15 @@ template <typename T>
 std::vector<std::byte> bytes_of(const T& value) {
   const auto bytes = std::as_bytes(std::span(&value, 1));
   return {bytes.begin(), bytes.end()};
+}
+
+/// Of a split ring; nothing if it lies in no memory, which keeps the ring from starting.
+std::optional<std::uint16_t> used_index(const GuestMemory& memory, std::uint64_t used_ring) {
+  const std::byte* const at = memory.translate(used_ring, virtio::kUsedRing);
+  if (at == nullptr) return std::nullopt;
+  std::uint16_t index = 0;
+  std::memcpy(&index, at + virtio::kUsedIndex, sizeof index);
+  return index;
 }
 
 FileDescriptor only_fd(Message& message) {
@@ -329,6 +339,9 @@ void Session::start_if_ready(unsigned index) {
   setup.packed = packed();
   setup.resume = true;
   setup.next_avail = position(ready);
+  // Whatever the base: nobody holds chains between the two, and DPDK's virtio-user comes back with a base of
+  // 0.
+  if (!packed()) setup.next_avail = used_index(memory_->guest(), *used).value_or(setup.next_avail);
   if (inflight_ != nullptr) inflight_->start(index, setup, memory_->guest());
   const RingError error = port_.start(index, setup);
   if (error != RingError::none) throw std::runtime_error(std::string(to_string(error)));

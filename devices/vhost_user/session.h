@@ -4,8 +4,8 @@
 //
 // A ring runs when it has memory, addresses, a size and a kick, and moves frames when it is enabled; it stops
 // at GET_VRING_BASE, with everything it took completed. Rings are served in order, so the used index of a
-// split ring tells all that is to know after a lost connection: a front end that reconnects resumes at the
-// used index and no frame is lost or sent twice; after a crash of ours, those that had not been completed are
+// split ring tells all that is to know after a lost connection: it always starts at the used index, and no
+// frame is lost or sent twice; after a crash of ours, those that had not been completed are
 // sent again. A packed ring has no index in memory: it resumes where an inflight area says, and front ends
 // without one start it afresh, with a reset of the guest's driver, unless it was stopped in order.
 //

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Programs of other makes as nodes, over vhost-user: dpdk-testpmd joins examples/external.clab.yml, then carries frames
 # between two external nodes, one that listens and one that connects. Every kind of ring, testpmd killed under traffic,
-# strangers at the sockets, and what is left afterwards. Usage: external.sh PATCHBAY EXAMPLES
+# strangers at the sockets, the engine killed, and what is left afterwards. Usage: external.sh PATCHBAY EXAMPLES
 set -euo pipefail
 patchbay=$1 examples=$2
 
@@ -69,7 +69,7 @@ testpmd() {  # VDEV... -- OPTION...
   while [[ $1 != -- ]]; do eal+=("--vdev=$1"); shift; done
   shift
   RUNTIME_DIRECTORY=$work stdbuf -oL dpdk-testpmd "${eal[@]}" -- --total-num-mbufs=8192 --stats-period=3600 \
-    --no-lsc-interrupt --disable-link-check "$@" >"$work/testpmd.log" 2>&1 </dev/null &
+    --disable-link-check "$@" >"$work/testpmd.log" 2>&1 </dev/null &
   peer=$!
 }
 # testpmd as x1 and x2: what comes in on one goes out on the other.
@@ -172,18 +172,32 @@ says x1 connected false && within 10 reaches h1 10.0.1.3 || fail "the others suf
 joins 1 0
 balanced
 
-check "what is left: nothing of a lab that is destroyed, or whose engine is killed first"
+check "what a lab leaves that is destroyed: nothing"
 engine=$(cat /run/patchbay/peers/pid)
+gone() { [[ ! -e /proc/$engine && ! -e /run/patchbay/peers && ! -e $work/x1.sock && -z $(find /run/netns -name '*peers*' 2>/dev/null) ]]; }
 "$patchbay" destroy -t "$lab"
-gone() { [[ ! -e /proc/$engine && ! -e /run/patchbay/peers && ! -e $work/x1.sock ]]; }
 within 5 gone || fail "destroy left something"
-[[ -z $(find /run/netns -name '*peers*' 2>/dev/null) ]] || fail "namespace links are left"
 end "$peer"
-peer=""
+
+check "the engine killed under traffic: nothing is left either, and a testpmd that listens takes the lab back"
 "$patchbay" deploy -t "$lab"
 engine=$(cat /run/patchbay/peers/pid)
+rm -f "$work/x2.sock"
+testpmd "net_virtio_user0,path=$work/x2.sock,server=1,queues=2" -- --forward-mode=icmpecho --rxq=2 --txq=2
+within 20 reaches h2 10.0.1.9 || fail "testpmd does not answer"
+"$patchbay" exec -t "$lab" --node h2 -- ping -q -f -c 1000000 10.0.1.9 >/dev/null 2>&1 &
+flood=$!
+answered() { [[ $("$patchbay" inspect -t "$lab" --format json | jq '[.segments[].ports[] | select(.name == "x2:eth1").in.frames][0]') -gt 1000 ]]; }
+within 20 answered || fail "no traffic"
 kill -KILL "$engine"
+end "$flood"
+flood=""
 "$patchbay" destroy -t "$lab"
 within 5 gone || fail "destroy left something of a lab whose engine was killed"
-[[ -z $(find /run/netns -name '*peers*' 2>/dev/null) ]] || fail "namespace links are left"
+"$patchbay" deploy -t "$lab"
+engine=$(cat /run/patchbay/peers/pid)
+within 20 reaches h2 10.0.1.9 || fail "testpmd is not there for the new lab"
+balanced
+"$patchbay" destroy -t "$lab"
+within 5 gone || fail "destroy left something"
 echo "passed after $SECONDS s"

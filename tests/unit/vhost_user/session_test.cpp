@@ -140,6 +140,30 @@ TEST(VhostUserSession, ResumesWhereItStopped) {
   EXPECT_EQ(connection.peer.ring(1).driver.used_index(), 3U);
 }
 
+TEST(VhostUserSession, SplitRingsGoOnAtTheUsedIndexWhateverTheBase) {
+  Connection connection;
+  connection.peer.start();
+  connection.peer.post(2);
+  EXPECT_EQ(push_one(connection.port, make_frame(60, 1)), 1U);
+  for (unsigned i = 0; i < 3; ++i)
+    connection.peer.transmit(make_frame(60, i));
+  const auto burst = std::make_unique<vswitch::Burst>();
+  connection.port.pull(*burst);
+  connection.port.release(2);
+
+  connection.reconnect();
+  connection.peer.start();  // with a base of 0
+  burst->clear();
+  connection.port.pull(*burst);
+  ASSERT_EQ(burst->size(), 1U);
+  EXPECT_EQ(contents((*burst)[0]), make_frame(60, 2));
+  connection.port.release(1);
+  EXPECT_EQ(connection.peer.ring(1).driver.used_index(), 3U);
+  EXPECT_EQ(push_one(connection.port, make_frame(60, 2)), 1U);
+  EXPECT_EQ(connection.peer.receive(), make_frame(60, 1));
+  EXPECT_EQ(connection.peer.receive(), make_frame(60, 2));
+}
+
 TEST(VhostUserSession, RingsGoOnInNewMemory) {
   Connection connection;
   connection.peer.start();
