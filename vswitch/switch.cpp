@@ -110,6 +110,13 @@ void Switch::set_link(std::string_view port, bool up) {
   });
 }
 
+bool Switch::carrier(std::string_view port) {
+  const Place& at = place(port);
+  bool up = false;
+  workers_[at.worker]->run([&] { up = at.segment->carrier(at.index); });
+  return up;
+}
+
 std::vector<SegmentSnapshot> Switch::snapshot() {
   std::vector<SegmentSnapshot> result(segments_.size());
   for (unsigned w = 0; w < workers_.size(); ++w) {

@@ -46,6 +46,7 @@ class Switch {
   /// These throw std::out_of_range for an unknown port.
   void set_tap(std::string_view port, TapPoint* tap);
   void set_link(std::string_view port, bool up);
+  [[nodiscard]] bool carrier(std::string_view port);
 
   [[nodiscard]] std::vector<SegmentSnapshot> snapshot();
   [[nodiscard]] std::vector<Worker::Stats> worker_stats() const;

@@ -151,6 +151,8 @@ void Engine::handle(const control::Request& request, const Exchange& exchange) {
     start_capture(request, exchange);
   } else if (request.verb == "power") {
     power(request, exchange);
+  } else if (request.verb == "link") {
+    set_link(request, exchange);
   } else if (request.verb == "bench") {
     start_bench(request, exchange);
   } else if (request.verb == "shutdown") {
@@ -160,7 +162,7 @@ void Engine::handle(const control::Request& request, const Exchange& exchange) {
   } else if (request.verb == "exec") {
     node_for(request).exec(request.args, exchange);
   } else {
-    throw RequestError("unknown verb '" + request.verb + "'", "inspect, capture, exec, power, bench, shutdown");
+    throw RequestError("unknown verb '" + request.verb + "'", "inspect, capture, exec, power, link, bench, shutdown");
   }
 }
 
@@ -185,6 +187,29 @@ void Engine::power(const control::Request& request, const Exchange& exchange) {
   }
 }
 
+void Engine::set_link(const control::Request& request, const Exchange& exchange) {
+  const std::string end = control::text_argument(request, "end");
+  const bool up = request.args.value("up", true);
+  require_port(end);
+  if (bench_) throw RequestError("a measurement is running, which uses the lab's links", "try again when it is done");
+  switch_->set_link(end, up);
+  // A cut wire is cut for both: each end is told what it sees.
+  for (const Link& link : lab_.links) {
+    if (end != port_name(lab_, link.a) && end != port_name(lab_, link.z)) continue;
+    for (const Endpoint& at : {link.a, link.z}) {
+      const std::string port = port_name(lab_, at);
+      if (nodes_[at.node] && switch_->has_port(port)) nodes_[at.node]->set_carrier(at.interface, switch_->carrier(port));
+    }
+  }
+  exchange->reply({{"end", end}, {"link", up ? "up" : "down"}});
+}
+
+void Engine::require_port(const std::string& end) const {
+  if (switch_->has_port(end)) return;
+  throw RequestError(fmt::format("lab '{}' has no link end '{}'", lab_.name, end),
+                     "see the list: patchbay inspect --name " + lab_.name);
+}
+
 EngineNode& Engine::node_for(const control::Request& request) {
   const std::string name = control::text_argument(request, "node");
   const Node* node = lab_.find_node(name);
@@ -203,10 +228,7 @@ void Engine::start_capture(const control::Request& request, const Exchange& exch
   for (const Json& name : request.args.value("ports", Json::array())) {
     if (!name.is_string()) throw RequestError("'ports' must be a list of link ends, such as r1:eth0");
     const auto port = name.get<std::string>();
-    if (!switch_->has_port(port)) {
-      throw RequestError(fmt::format("lab '{}' has no link end '{}'", lab_.name, port),
-                         "see the list: patchbay inspect --name " + lab_.name);
-    }
+    require_port(port);
     for (const auto& running : captures_) {
       if (std::find(running->ports().begin(), running->ports().end(), port) != running->ports().end()) {
         throw RequestError(fmt::format("'{}' is being captured already", port),

@@ -48,6 +48,9 @@ class Engine {
   /// The node that args.node names; RequestError if it has no life of its own.
   [[nodiscard]] EngineNode& node_for(const control::Request& request);
   void power(const control::Request& request, const Exchange& exchange);
+  void set_link(const control::Request& request, const Exchange& exchange);
+  /// Throws RequestError unless the lab has a port of that name.
+  void require_port(const std::string& end) const;
   void start_bench(const control::Request& request, const Exchange& exchange);
   [[nodiscard]] IpAddress next_hop(const Endpoint& from, const InterfaceAddress& address,
                                    const IpAddress& to) const;

@@ -55,6 +55,8 @@ class EngineNode {
   /// What it shows of interface `index` besides name and addresses; an object.
   [[nodiscard]] virtual control::Json interface_facts(std::size_t index) const;
 
+  /// The carrier of interface `index` came or went, for nodes whose guest does not learn it from the port.
+  virtual void set_carrier(std::size_t /*index*/, bool /*up*/) {}
   /// Answers `exchange` when done.
   virtual void power(const PowerRequest& request, const Exchange& exchange);
   /// Runs a command in the node, for those whose "exec" is "agent". `arguments`: {"words": [program,

@@ -29,6 +29,8 @@ class GuestMachine {
   /// The port of the card for interface `index`, and what the guest takes that card for.
   [[nodiscard]] virtual vswitch::Port& port(std::size_t index) = 0;
   [[nodiscard]] virtual std::string_view hardware(std::size_t index) const = 0;
+  /// The carrier of that card came or went, for machines whose guest does not learn it from the port.
+  virtual void set_carrier(std::size_t /*index*/, bool /*up*/) {}
   [[nodiscard]] virtual PowerSwitch& power() = 0;
   [[nodiscard]] virtual const PowerSwitch& power() const = 0;
   /// False while it is not yet certain that a machine that was switched on can run at all.

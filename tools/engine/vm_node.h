@@ -22,6 +22,7 @@ class VmNode final : public EngineNode {
 
   [[nodiscard]] vswitch::Port& port(std::size_t index) override { return machine_->port(index); }
   [[nodiscard]] std::string_view hardware(std::size_t index) const override { return machine_->hardware(index); }
+  void set_carrier(std::size_t index, bool up) override { machine_->set_carrier(index, up); }
   void start() override;
   void stop() noexcept override { machine_->power().power_off(); }
   /// Ready when the guest's agent has set the interfaces up and run the list; as soon as the machine runs if there is

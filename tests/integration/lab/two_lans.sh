@@ -96,6 +96,24 @@ for wrong in "on r1" "resume r1" "off h1" "off r9"; do
 done
 balanced
 
+check "a cable unplugged at one end of a wire: no carrier at both, frames counted as dropped; plugged in again"
+carrier() { in_h1 cat /sys/class/net/eth1/carrier; }
+[[ $("$patchbay" link down -t "$lab" r1:eth0) == "link end r1:eth0 is down" ]] || fail "link down"
+[[ $(carrier) == 0 ]] || fail "h1 still has a carrier"
+"$patchbay" exec -t "$lab" --node r1 -- show interface | grep -q 'eth0 is up, line protocol is down' ||
+  fail "the router still has a carrier"
+! reaches || fail "a link that is down carries frames"
+"$patchbay" link up -t "$lab" r1:eth0 >/dev/null && comes_back "a link that is up again carries none"
+[[ $(carrier) == 1 ]] || fail "h1 has no carrier"
+for wrong in "down r1:eth9" "sideways r1:eth0"; do
+  status=0
+  # shellcheck disable=SC2086
+  "$patchbay" link -t "$lab" $wrong 2>"$work/errors" || status=$?
+  cat "$work/errors"
+  [[ $status -eq 2 ]] || fail "link $wrong: exit status $status instead of 2"
+done
+balanced
+
 check "the engine killed under traffic and a capture: readable file, nothing left, deploys again"
 "$patchbay" capture -t "$lab" r1:eth0 r1:eth1 -w "$work/killed.pcapng" 2>/dev/null &
 capture=$!

@@ -40,7 +40,7 @@ class Builder {
     board();
     software();
     for (std::size_t i = 0; i < machine_.cards.size(); ++i)
-      card(machine_.cards[i], fmt::format("nic{}", i));
+      card(machine_.cards[i], card_name(i));
     for (std::size_t i = 0; i < machine_.drives.size(); ++i)
       drive(machine_.drives[i], fmt::format("disk{}", i));
     device({{"driver", "virtio-rng-pci"}});
@@ -151,6 +151,10 @@ class Builder {
 
 std::vector<std::string> command_line(const Machine& machine) {
   return Builder(machine).build();
+}
+
+std::string card_name(std::size_t index) {
+  return fmt::format("nic{}", index);
 }
 
 std::string file_of(int fd) {

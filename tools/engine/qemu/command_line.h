@@ -44,6 +44,9 @@ struct Machine {
   int agent = -1;
 };
 
+/// The name of card `index` at the monitor.
+[[nodiscard]] std::string card_name(std::size_t index);
+
 inline constexpr char kAgentPort[] = "agent";  // its id in events
 
 /// Arguments behind the program's name. A machine that resets itself ends. Throws std::runtime_error if the board has

@@ -67,6 +67,7 @@ QemuMachine::QemuMachine(const std::filesystem::path& program, MachineServices& 
     cards_.push_back(std::make_unique<qemu::AttachedCard>(loop, node.name + ":" + interface.name, interface,
                                                           socket));
   }
+  carriers_.assign(cards_.size(), true);
   add_disks(*node.boot);
 }
 
@@ -97,6 +98,15 @@ void QemuMachine::add_disks(const VmBoot& boot) {
 control::Json QemuMachine::facts() const {
   if (!running_) return control::Json::object();
   return {{"qemu_pid", running_->process->pid()}};
+}
+
+void QemuMachine::set_carrier(std::size_t index, bool up) {
+  carriers_[index] = up;
+  if (running_) tell_carrier(index);
+}
+
+void QemuMachine::tell_carrier(std::size_t index) {
+  running_->monitor->execute("set_link", {{"name", qemu::card_name(index)}, {"up", static_cast<bool>(carriers_[index])}});
 }
 
 // --- PowerSwitch ----------------------------------------------------------------------------------------
@@ -169,6 +179,8 @@ void QemuMachine::begin() {
   running_ = std::move(running);
   for (const auto& card : cards_)
     card->forget_descriptor();
+  for (std::size_t i = 0; i < cards_.size(); ++i)
+    if (!carriers_[i]) tell_carrier(i);
   agent_line_.attach(std::move(agent.ours), [this] {
     if (running_) running_->monitor->process();
   });

@@ -37,6 +37,7 @@ class QemuMachine final : public GuestMachine, private PowerSwitch {
   [[nodiscard]] std::string_view hardware(std::size_t index) const override {
     return to_string(cards_[index]->model());
   }
+  void set_carrier(std::size_t index, bool up) override;
   [[nodiscard]] PowerSwitch& power() override { return *this; }
   [[nodiscard]] const PowerSwitch& power() const override { return *this; }
   [[nodiscard]] bool has_started() const override { return running_ && running_->monitor->is_ready(); }
@@ -64,6 +65,7 @@ class QemuMachine final : public GuestMachine, private PowerSwitch {
 
   void add_disks(const VmBoot& boot);
   void begin();
+  void tell_carrier(std::size_t index);
   /// Ends the process, if there is one, as QEMU likes to end if it does so at once.
   void end() noexcept;
   void let_go() noexcept;
@@ -76,6 +78,7 @@ class QemuMachine final : public GuestMachine, private PowerSwitch {
   qemu::Machine machine_;  // but for cards, sockets
   std::vector<vswitch::FileDescriptor> files_;  // images and overlays
   std::vector<std::unique_ptr<qemu::AttachedCard>> cards_;
+  std::vector<bool> carriers_;  // of the cards
   qemu::SocketAgentLine agent_line_;
   LoopConsole console_;
   vmm::VmState state_ = vmm::VmState::off;
