@@ -1,0 +1,3 @@
+# What tests/bench/ports/measure runs.
+add_executable(bridge_ports ports/bridge_ports.cpp)
+target_link_libraries(bridge_ports PRIVATE patchbay_options patchbay_net patchbay_vswitch_core)
