@@ -98,6 +98,8 @@ void Endpoint::listen() {
 void Endpoint::accept() {
   FileDescriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) return;
+  // One that hung up is followed by the next, whichever of the two events was reported first.
+  if (session_ != nullptr) serve_session();
   if (session_ == nullptr) return begin(std::move(socket));
   last_error_ = "a second front end tried to connect; one at a time";
 }
@@ -130,6 +132,14 @@ void Endpoint::end(const std::string& why) {
   if (role_ == Role::client) retry_later();
 }
 
+void Endpoint::serve_session() {
+  try {
+    session_->on_readable();
+  } catch (const std::runtime_error& error) {
+    end(error.what());
+  }
+}
+
 void Endpoint::handle() {
   std::array<epoll_event, 4> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
@@ -150,11 +160,7 @@ void Endpoint::handle() {
     } else if (timer_ && fd == timer_.get()) {
       try_to_connect();
     } else if (session_ != nullptr && fd == session_->fd()) {
-      try {
-        session_->on_readable();
-      } catch (const std::runtime_error& error) {
-        end(error.what());
-      }
+      serve_session();
     }
   }
 }

@@ -48,6 +48,7 @@ class Endpoint {
   void retry_later();
   void begin(FileDescriptor socket);
   void end(const std::string& why);
+  void serve_session();
   void watch(int fd);
 
   std::string path_;

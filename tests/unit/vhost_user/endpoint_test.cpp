@@ -81,6 +81,20 @@ TEST_F(EndpointTest, AServerTakesOneFrontEndAtATimeAndTheNextAfterIt) {
   EXPECT_EQ(endpoint.state().connections, 2U);
 }
 
+// epoll reports the listener first where it was ready before.
+TEST_F(EndpointTest, AFrontEndThatComesBackBeforeItsEndWasHandledIsTaken) {
+  Endpoint endpoint(path_, Endpoint::Role::server, port_);
+  FileDescriptor first = connect();
+  endpoint.handle();
+  ASSERT_TRUE(endpoint.state().connected);
+  first.reset();
+  const FileDescriptor second = connect();
+  endpoint.handle();
+  EXPECT_TRUE(endpoint.state().connected);
+  EXPECT_EQ(endpoint.state().connections, 2U);
+  EXPECT_EQ(endpoint.state().last_error, "");
+}
+
 TEST_F(EndpointTest, AClientKeepsTrying) {
   Endpoint endpoint(path_, Endpoint::Role::client, port_);
   EXPECT_FALSE(endpoint.state().connected);
