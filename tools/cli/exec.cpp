@@ -53,6 +53,11 @@ void add_exec(CLI::App& program, int& status) {
     const control::Json found = find_node(selection->connect().call("inspect"), *node);
     const std::string way = found.value("exec", "");
     if (way == "console") {
+      // Nobody reads what is typed at a machine that does not run.
+      if (const std::string state = found.at("state"); state != "running") {
+        throw std::runtime_error(fmt::format("node '{0}' is {1}, not running; patchbay power {2} {0}", *node,
+                                             state, state == "paused" ? "resume" : "on"));
+      }
       std::string command = *line;
       for (const std::string& word : *words)
         command += (command.empty() ? "" : " ") + word;

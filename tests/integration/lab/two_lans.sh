@@ -76,15 +76,25 @@ check "the router's console answers commands"
 "$patchbay" exec -t "$lab" --node r1 -- show ip route | grep -q '10.0.2.0/24 is directly connected, eth1' ||
   fail "show ip route"
 
+# A command for a router that does not run fails at once, and says what helps.
+refuses_commands() {
+  status=0
+  timeout 20 "$patchbay" exec -t "$lab" --node r1 -- show interface 2>"$work/errors" || status=$?
+  [[ $status -eq 1 ]] && grep -q "is $1, not running; patchbay power $2 r1" "$work/errors" ||
+    fail "exec in a router that is $1: exit status $status, $(cat "$work/errors")"
+}
+
 check "the router's power switch: paused, resumed, asked to go off, on again, reset"
 state() { "$patchbay" inspect -t "$lab" --format json | jq -r '.nodes[] | select(.name == "r1") | .state'; }
 reaches() { in_h1 ping -q -c 1 -W 1 10.0.2.2 >/dev/null; }
 comes_back() { for _ in $(seq 20); do ! reaches || return 0; done; fail "$1"; }
 "$patchbay" power pause -t "$lab" r1
 [[ $(state) == paused ]] && ! reaches || fail "a paused router still forwards"
+refuses_commands paused resume
 "$patchbay" power resume -t "$lab" r1 && comes_back "a resumed router does not forward"
 [[ $("$patchbay" power off -t "$lab" r1) == "node r1 is off" ]] || fail "it did not switch itself off"
 [[ $(state) == off ]] && ! reaches || fail "a router that is off still forwards"
+refuses_commands off on
 "$patchbay" power on -t "$lab" r1 && comes_back "a router that is on again does not forward"
 "$patchbay" power reset -t "$lab" r1 && comes_back "a router that was reset does not forward"
 for wrong in "on r1" "resume r1" "off h1" "off r9"; do
