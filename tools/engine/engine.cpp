@@ -270,7 +270,13 @@ void Engine::start_capture(const control::Request& request, const Exchange& exch
       std::erase_if(captures_, [stream](const auto& running) { return running.get() == stream; });
     });
   };
-  exchange->upgrade(Json{{"ports", ports}}, [stream, forget](vswitch::FileDescriptor client) {
+  // If the client is gone before the connection is handed over, the capture ends with this guard.
+  const auto started = std::make_shared<bool>(false);
+  const std::shared_ptr<void> guard(stream, [started, forget](void*) {
+    if (!*started) forget();
+  });
+  exchange->upgrade(Json{{"ports", ports}}, [stream, started, guard, forget](vswitch::FileDescriptor client) {
+    *started = true;
     stream->start(std::move(client), forget);
   });
 }

@@ -9,7 +9,7 @@ trap '"$patchbay" destroy -t "$lab" >/dev/null 2>&1 || true; rm -rf "$work"' EXI
 
 [[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
 [[ -w /dev/kvm ]] || { echo "SKIP: /dev/kvm is not usable, and the router is a VM"; exit 77; }
-for program in ping traceroute iperf3 tshark capinfos jq; do
+for program in ping traceroute iperf3 tshark capinfos jq python3; do
   command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
 done
 
@@ -123,6 +123,24 @@ for wrong in "down r1:eth9" "sideways r1:eth0"; do
   [[ $status -eq 2 ]] || fail "link $wrong: exit status $status instead of 2"
 done
 balanced
+
+check "a client that is gone before its capture begins leaves the link end free"
+python3 - /run/patchbay/two-lans/control.sock <<'CLIENT'
+import socket
+import sys
+
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[1])
+client.shutdown(socket.SHUT_RD)  # the answer cannot be written
+client.sendall(b'{"id": 1, "verb": "capture", "args": {"ports": ["r1:eth0"]}}\n')
+client.shutdown(socket.SHUT_WR)
+CLIENT
+captured() { "$patchbay" inspect -t "$lab" --format json | jq '[.segments[].ports[] | select(.captured)] | length'; }
+for _ in $(seq 50); do
+  [[ $(captured) -ne 0 ]] || break
+  sleep 0.1
+done
+[[ $(captured) -eq 0 ]] || fail "r1:eth0 is still captured"
 
 check "the engine killed under traffic and a capture: readable file, nothing left, deploys again"
 "$patchbay" capture -t "$lab" r1:eth0 r1:eth1 -w "$work/killed.pcapng" 2>/dev/null &
