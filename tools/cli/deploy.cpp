@@ -39,17 +39,20 @@ void check_host(const Lab& lab) {
   if (!missing.empty()) throw std::runtime_error(missing);
 }
 
-/// Up until told to end. `on_up` hears when everything runs.
-void run_engine(const Lab& lab, const std::function<void(long)>& on_up) {
+/// Up until told to end. `on_up` hears when everything runs. With `keep_log`, an engine that fails later
+/// leaves its directory, as one that was killed does: `destroy` removes it.
+void run_engine(const Lab& lab, bool keep_log, const std::function<void(long)>& on_up) {
   RunDirectory directory(lab.name);
   directory.claim();
   directory.record_engine();
+  bool up = false;
   try {
     Engine engine(lab, directory, engine_options());
     on_up(static_cast<long>(engine.bring_up_time().count()));
+    up = true;
     engine.run();
   } catch (...) {
-    directory.remove();
+    if (!up || !keep_log) directory.remove();
     throw;
   }
   directory.remove();
@@ -86,7 +89,7 @@ void write_all(int fd, const std::string& text) {
   int status = 0;
   bool told = false;
   try {
-    run_engine(lab, [&](long milliseconds) {
+    run_engine(lab, true, [&](long milliseconds) {
       const RunDirectory directory(lab.name);
       const int log = ::open(directory.log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
       ::dup2(log >= 0 ? log : null, 2);
@@ -95,7 +98,11 @@ void write_all(int fd, const std::string& text) {
       told = true;
     });
   } catch (const std::exception& error) {
-    if (!told) write_all(report, fmt::format("error {}", error.what()));
+    if (told) {
+      fmt::print(stderr, "the engine ends: {}\n", error.what());  // to the log
+    } else {
+      write_all(report, fmt::format("error {}", error.what()));
+    }
     status = 1;
   }
   ::_exit(status);
@@ -135,7 +142,7 @@ long deploy_in_background(const Lab& lab) {
 
 void deploy_in_foreground(const Lab& lab) {
   check_host(lab);
-  run_engine(lab, [&](long milliseconds) {
+  run_engine(lab, false, [&](long milliseconds) {
     fmt::print("lab {} is up after {} ms; Ctrl-C takes it down\n", lab.name, milliseconds);
     print_sockets(lab);
     std::fflush(stdout);
