@@ -162,7 +162,8 @@ void Engine::handle(const control::Request& request, const Exchange& exchange) {
   } else if (request.verb == "exec") {
     node_for(request).exec(request.args, exchange);
   } else {
-    throw RequestError("unknown verb '" + request.verb + "'", "inspect, capture, exec, power, link, bench, shutdown");
+    throw RequestError("unknown verb '" + request.verb + "'",
+                       "inspect, capture, exec, power, link, bench, shutdown");
   }
 }
 
@@ -191,14 +192,16 @@ void Engine::set_link(const control::Request& request, const Exchange& exchange)
   const std::string end = control::text_argument(request, "end");
   const bool up = request.args.value("up", true);
   require_port(end);
-  if (bench_) throw RequestError("a measurement is running, which uses the lab's links", "try again when it is done");
+  if (bench_)
+    throw RequestError("a measurement is running, which uses the lab's links", "try again when it is done");
   switch_->set_link(end, up);
   // A cut wire is cut for both: each end is told what it sees.
   for (const Link& link : lab_.links) {
     if (end != port_name(lab_, link.a) && end != port_name(lab_, link.z)) continue;
     for (const Endpoint& at : {link.a, link.z}) {
       const std::string port = port_name(lab_, at);
-      if (nodes_[at.node] && switch_->has_port(port)) nodes_[at.node]->set_carrier(at.interface, switch_->carrier(port));
+      if (nodes_[at.node] && switch_->has_port(port))
+        nodes_[at.node]->set_carrier(at.interface, switch_->carrier(port));
     }
   }
   exchange->reply({{"end", end}, {"link", up ? "up" : "down"}});
