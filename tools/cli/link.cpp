@@ -9,7 +9,8 @@ void add_link(CLI::App& program, int& status) {
   auto* verb = program.add_subcommand("link", "unplug a cable, or plug it in again");
   verb->footer(
       "down takes the carrier from the link end, and from the other end too where they are joined by a wire; a\n"
-      "guest sees it as on a real card. Frames sent meanwhile are dropped as link_down. up undoes it.\n"
+      "guest sees it as on a real card (but not on a virtio card under engine qemu, which keeps its carrier). Frames\n"
+      "sent meanwhile are dropped as link_down. up undoes it.\n"
       "`patchbay inspect --counters` shows which links are down.\nExamples:\n  patchbay link down r1:eth0\n"
       "  patchbay link up r1:eth0");
   auto* selection = new LabSelection;
