@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
+#include <cstdio>
 #include <map>
 #include <stdexcept>
 
@@ -141,7 +142,15 @@ void Engine::run() {
   signals.async_wait([this](const boost::system::error_code& error, int) {
     if (!error) loop_.stop();
   });
-  loop_.run();
+  for (;;) {
+    try {
+      loop_.run();
+      return;
+    } catch (const std::exception& error) {
+      // One request or one node failed in a way nobody thought of: the lab goes on.
+      fmt::print(stderr, "the engine goes on after an error: {}\n", error.what());
+    }
+  }
 }
 
 void Engine::handle(const control::Request& request, const Exchange& exchange) {

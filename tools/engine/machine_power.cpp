@@ -48,8 +48,12 @@ void MachinePower::handle(const PowerRequest& request, const EngineNode::Exchang
           return wait_for(
               request.patience, [](VmState now) { return !is_on(now); },
               [this, exchange] {
-                machine_.power_off();
-                answer(exchange, true);
+                try {
+                  machine_.power_off();
+                  answer(exchange, true);
+                } catch (const std::exception& error) {
+                  exchange->fail(control::RequestError(error.what()));
+                }
               });
         }
         machine_.power_off();
