@@ -1,1 +1,1 @@
-patchbay_benchmark(capture_bench capture/capture_bench.cpp LINK patchbay_capture patchbay_dpdk)
+patchbay_benchmark(capture_bench capture/capture_bench.cpp LINK patchbay_capture)

@@ -1,2 +1,2 @@
-patchbay_fuzzer(capture_filter_fuzzer capture/filter_fuzzer.cpp LINK patchbay_capture patchbay_dpdk)
+patchbay_fuzzer(capture_filter_fuzzer capture/filter_fuzzer.cpp LINK patchbay_capture)
 patchbay_fuzzer(capture_block_stream_fuzzer capture/block_stream_fuzzer.cpp LINK patchbay_capture_client)

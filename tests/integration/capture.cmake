@@ -1,4 +1,4 @@
-# Captures read back by Wireshark's tools, and filters as native code, which needs an EAL.
+# Captures read back by Wireshark's tools.
 find_package(GTest REQUIRED)
 include(GoogleTest)
 
@@ -6,10 +6,4 @@ add_executable(capture_stream_test capture/stream_test.cpp)
 target_link_libraries(capture_stream_test PRIVATE patchbay_options patchbay_capture_client GTest::gmock
                       GTest::gtest_main)
 gtest_discover_tests(capture_stream_test TEST_PREFIX "capture_stream_test."
-                     PROPERTIES LABELS integration TIMEOUT 60)
-
-add_executable(capture_native_filter_test capture/native_filter_test.cpp)
-target_link_libraries(capture_native_filter_test PRIVATE patchbay_options patchbay_capture patchbay_dpdk GTest::gmock
-                      GTest::gtest_main)
-gtest_discover_tests(capture_native_filter_test TEST_PREFIX "capture_native_filter_test."
                      PROPERTIES LABELS integration TIMEOUT 60)

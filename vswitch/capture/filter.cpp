@@ -1,11 +1,6 @@
-#define ALLOW_EXPERIMENTAL_API  // rte_bpf_convert
-
 #include "vswitch/capture/filter.h"
 
 #include <pcap/bpf.h>
-#include <rte_bpf.h>
-#include <rte_malloc.h>
-#include <rte_mbuf.h>
 
 #include <algorithm>
 
@@ -17,9 +12,6 @@ namespace {
 
 struct ClosePcap {
   void operator()(pcap_t* handle) const noexcept { pcap_close(handle); }
-};
-struct FreeConverted {
-  void operator()(rte_bpf_prm* parameters) const noexcept { rte_free(parameters); }
 };
 
 [[noreturn]] void refuse(const std::string& expression, const std::string& reason) {
@@ -40,18 +32,11 @@ void Filter::FreeProgram::operator()(bpf_program* program) const noexcept {
   delete program;
 }
 
-void Filter::DestroyBpf::operator()(rte_bpf* bpf) const noexcept {
-  rte_bpf_destroy(bpf);
-}
-
 Filter::Filter(const std::string& expression) {
   if (expression.empty()) return;
   compile(expression);
-  const FilterProgram program(program_->bf_insns, program_->bf_len);
-  reach_ = program_reach(program);
+  reach_ = program_reach({program_->bf_insns, program_->bf_len});
   if (reach_ > kHeaderBytes) scratch_.resize(reach_);
-  engine_ = Engine::interpreter;
-  if (runs_native(program)) make_native();
 }
 
 Filter::~Filter() = default;
@@ -76,37 +61,14 @@ void Filter::compile(const std::string& expression) {
   if (program_->bf_len <= kMostOptimized) program_ = compiled(true);
 }
 
-void Filter::make_native() {
-  // Fails without an EAL, whose memory it allocates from; the interpreter serves then.
-  const std::unique_ptr<rte_bpf_prm, FreeConverted> converted(rte_bpf_convert(program_.get()));
-  if (!converted) return;
-  std::unique_ptr<rte_bpf, DestroyBpf> bpf(rte_bpf_load(converted.get()));
-  if (!bpf) return;
-  rte_bpf_jit jit{};
-  if (rte_bpf_get_jit(bpf.get(), &jit) != 0 || jit.func == nullptr) return;
-  bpf_ = std::move(bpf);
-  native_ = jit.func;
-  mbuf_ = std::make_unique<rte_mbuf>();
-  engine_ = Engine::native;
-}
-
 bool Filter::matches(const FrameView& frame) noexcept {
-  if (engine_ == Engine::match_all) return true;
+  if (!program_) return true;
   std::span<const std::byte> bytes = frame.header_bytes();
   const std::size_t wanted = std::min<std::size_t>(reach_, frame.length);
   if (wanted > bytes.size())
     bytes = std::span(scratch_).first(copy_frame(frame, std::span(scratch_).first(wanted)));
-  if (native_ == nullptr) {
-    return bpf_filter(program_->bf_insns, reinterpret_cast<const u_char*>(bytes.data()), frame.length,
-                      static_cast<u_int>(bytes.size())) != 0;
-  }
-  // Loads beyond data_len go through __rte_pktmbuf_read(), which follows `next` up to pkt_len: there is no
-  // next, so no load may pass data_len and stay within pkt_len. `wanted` sees to that, unless the frame is
-  // shorter than it says.
-  mbuf_->buf_addr = const_cast<std::byte*>(bytes.data());
-  mbuf_->data_len = static_cast<std::uint16_t>(bytes.size());
-  mbuf_->pkt_len = bytes.size() < wanted ? static_cast<std::uint32_t>(bytes.size()) : frame.length;
-  return native_(mbuf_.get()) != 0;
+  return bpf_filter(program_->bf_insns, reinterpret_cast<const u_char*>(bytes.data()), frame.length,
+                    static_cast<u_int>(bytes.size())) != 0;
 }
 
 }  // namespace patchbay::vswitch::capture

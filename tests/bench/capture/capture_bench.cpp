@@ -1,7 +1,6 @@
 // What a capture costs the worker, per frame: the filter, and recording into the ring, in bursts of 32.
 // Time per iteration is that of one frame.
 #include <benchmark/benchmark.h>
-#include <rte_eal.h>
 
 #include <stdexcept>
 #include <string>
@@ -16,31 +15,17 @@ namespace {
 
 constexpr std::size_t kBurst = 32;
 
-void start_eal() {
-  static const bool started = [] {
-    static std::string words[] = {"bench",    "--no-huge", "--no-shconf",    "--no-pci",
-                                  "--lcores", "0",         "--no-telemetry", "--log-level=4"};
-    std::vector<char*> arguments;
-    for (std::string& word : words)
-      arguments.push_back(word.data());
-    return rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) >= 0;
-  }();
-  if (!started) throw std::runtime_error("the EAL does not start");
-}
-
 /// A TCP frame of `length` bytes, FCS included as usual for frame sizes.
 std::vector<std::byte> tcp_frame(std::int64_t length) {
   return ip_frame(6, 80, static_cast<std::size_t>(length) - 4 - 54);
 }
 
 void filter(benchmark::State& state, const char* expression) {
-  start_eal();
   Filter filter(expression);
   const TestFrame frame(tcp_frame(state.range(0)));
   for (auto _ : state) {
     benchmark::DoNotOptimize(filter.matches(frame.view()));
   }
-  state.SetLabel(filter.engine() == Filter::Engine::native ? "native" : "interpreter");
 }
 BENCHMARK_CAPTURE(filter, icmp, "icmp")->Arg(64);
 BENCHMARK_CAPTURE(filter, port_and_host, "tcp port 80 and host 10.0.0.1")->Arg(64)->Arg(1518);
@@ -49,7 +34,6 @@ BENCHMARK_CAPTURE(filter, payload, "ether[1000:2] = 5")->Arg(1518);
 
 /// The writer's side runs between the timed bursts, as it would on the other core.
 void record(benchmark::State& state, const char* expression) {
-  start_eal();
   CaptureInterface interface;
   interface.name = "r1:eth0";
   CaptureSession session({interface}, {.filter = expression});

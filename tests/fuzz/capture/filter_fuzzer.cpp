@@ -1,11 +1,10 @@
-// Any text as a capture filter, run on any frame, as native code and interpreted: an error with a text or a
-// decision, the same from both, and no read outside the frame.
+// Any text as a capture filter, run on any frame: an error with a text or the decision that libpcap makes on
+// the whole frame in one piece, and no read outside the frame.
 //
 // Input: an expression, a zero byte, a frame. In the expression, bytes from 0x80 on stand for words of the
 // language, so that mutations of it often still parse.
 #include <netdb.h>
 #include <pcap/pcap.h>
-#include <rte_eal.h>
 
 #include <algorithm>
 #include <array>
@@ -23,16 +22,6 @@
 extern "C" int getaddrinfo(const char* /*node*/, const char* /*service*/, const addrinfo* /*hints*/,
                            addrinfo** /*result*/) {
   return EAI_NONAME;
-}
-
-extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** /*argv*/) {
-  static std::string words[] = {"fuzzer",   "--no-huge", "--no-shconf",    "--no-pci",
-                                "--lcores", "0",         "--no-telemetry", "--log-level=1"};
-  std::vector<char*> arguments;
-  for (std::string& word : words)
-    arguments.push_back(word.data());
-  if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) std::abort();
-  return 0;
 }
 
 namespace {
