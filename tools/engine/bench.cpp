@@ -89,10 +89,7 @@ void Engine::start_bench(const control::Request& request, const Exchange& exchan
     const std::string node_name = end.port.substr(0, end.port.find(':'));
     const auto node = std::find_if(lab_.nodes.begin(), lab_.nodes.end(),
                                    [&](const Node& n) { return n.name == node_name; });
-    if (!switch_->has_port(end.port) || node == lab_.nodes.end()) {
-      throw RequestError(fmt::format("lab '{}' has no link end '{}'", lab_.name, end.port),
-                         "see the list: patchbay inspect --name " + lab_.name);
-    }
+    if (!switch_->has_port(end.port) || node == lab_.nodes.end()) throw no_link_end(end.port);
     const std::string interface_name = end.port.substr(node_name.size() + 1);
     const auto interface = std::find_if(node->interfaces.begin(), node->interfaces.end(),
                                         [&](const Interface& n) { return n.name == interface_name; });

@@ -217,9 +217,12 @@ void Engine::set_link(const control::Request& request, const Exchange& exchange)
 }
 
 void Engine::require_port(const std::string& end) const {
-  if (switch_->has_port(end)) return;
-  throw RequestError(fmt::format("lab '{}' has no link end '{}'", lab_.name, end),
-                     "see the list: patchbay inspect --name " + lab_.name);
+  if (!switch_->has_port(end)) throw no_link_end(end);
+}
+
+RequestError Engine::no_link_end(const std::string& end) const {
+  return RequestError(fmt::format("lab '{}' has no link end '{}'", lab_.name, end),
+                      "see the list: patchbay inspect --name " + lab_.name);
 }
 
 EngineNode& Engine::node_for(const control::Request& request) {

@@ -49,7 +49,9 @@ class Engine {
   [[nodiscard]] EngineNode& node_for(const control::Request& request);
   void power(const control::Request& request, const Exchange& exchange);
   void set_link(const control::Request& request, const Exchange& exchange);
-  /// Throws RequestError unless the lab has a port of that name.
+  /// For a link end that the lab does not have.
+  [[nodiscard]] control::RequestError no_link_end(const std::string& end) const;
+  /// Throws it unless the lab has a port of that name.
   void require_port(const std::string& end) const;
   void start_bench(const control::Request& request, const Exchange& exchange);
   [[nodiscard]] IpAddress next_hop(const Endpoint& from, const InterfaceAddress& address,

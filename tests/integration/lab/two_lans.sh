@@ -87,6 +87,16 @@ refuses_commands() {
 check "the router's power switch: paused, resumed, asked to go off, on again, reset"
 state() { "$patchbay" inspect -t "$lab" --format json | jq -r '.nodes[] | select(.name == "r1") | .state'; }
 reaches() { in_h1 ping -q -c 1 -W 1 10.0.2.2 >/dev/null; }
+refused() {  # verb, then arguments with each of which it must end with status 2
+  local verb=$1 wrong status
+  for wrong in "${@:2}"; do
+    status=0
+    # shellcheck disable=SC2086
+    "$patchbay" "$verb" -t "$lab" $wrong 2>"$work/errors" || status=$?
+    cat "$work/errors"
+    [[ $status -eq 2 ]] || fail "$verb $wrong: exit status $status instead of 2"
+  done
+}
 comes_back() { for _ in $(seq 20); do ! reaches || return 0; done; fail "$1"; }
 "$patchbay" power pause -t "$lab" r1
 [[ $(state) == paused ]] && ! reaches || fail "a paused router still forwards"
@@ -97,13 +107,7 @@ refuses_commands paused resume
 refuses_commands off on
 "$patchbay" power on -t "$lab" r1 && comes_back "a router that is on again does not forward"
 "$patchbay" power reset -t "$lab" r1 && comes_back "a router that was reset does not forward"
-for wrong in "on r1" "resume r1" "off h1" "off r9"; do
-  status=0
-  # shellcheck disable=SC2086
-  "$patchbay" power -t "$lab" $wrong 2>"$work/errors" || status=$?
-  cat "$work/errors"
-  [[ $status -eq 2 ]] || fail "power $wrong: exit status $status instead of 2"
-done
+refused power "on r1" "resume r1" "off h1" "off r9"
 balanced
 
 check "a cable unplugged at one end of a wire: no carrier at both, frames counted as dropped; plugged in again"
@@ -119,13 +123,7 @@ router_lost_it || fail "the router still has a carrier"
 ! reaches || fail "a link that is down carries frames"
 "$patchbay" link up -t "$lab" r1:eth0 >/dev/null && comes_back "a link that is up again carries none"
 [[ $(carrier) == 1 ]] || fail "h1 has no carrier"
-for wrong in "down r1:eth9" "sideways r1:eth0"; do
-  status=0
-  # shellcheck disable=SC2086
-  "$patchbay" link -t "$lab" $wrong 2>"$work/errors" || status=$?
-  cat "$work/errors"
-  [[ $status -eq 2 ]] || fail "link $wrong: exit status $status instead of 2"
-done
+refused link "down r1:eth9" "sideways r1:eth0"
 balanced
 
 check "a client that is gone before its capture begins leaves the link end free"
