@@ -15,27 +15,23 @@ constexpr MacKey kNoAddress = ~MacKey{0};  // longer than any
 
 }  // namespace
 
-void Bridge::on_attach(PortIndex index) {
-  if (groups_.size() <= index) groups_.resize(index + std::size_t{1}, Group{kNone, kNone});
-}
-
-std::size_t Bridge::distribute(PortIndex source_index, Frames frames, Workspace& workspace) {
-  Slot& source = slots()[source_index];
-  account(*source.port, frames);
+std::size_t Bridge::distribute(const Origin& origin, Frames frames, Workspace& workspace) {
+  account(origin, frames);
   if (tapped()) [[unlikely]]
-    show(source, Direction::from_port, frames, workspace);
+    show(origin.slot, Direction::from_port, frames, workspace);
 
-  classify(source_index, frames, workspace.now);
-  if (flooded_count_ == 0) {
-    send_to_groups(source_index, frames, workspace);
+  classify(origin, frames, workspace);
+  if (workspace.groups.flooded() == 0) {
+    send_to_groups(origin, frames, workspace);
   } else {
-    send_to_all(source_index, frames, workspace);
+    send_to_all(origin, frames, workspace);
   }
   return frames.size();
 }
 
-void Bridge::classify(PortIndex source, Frames frames, std::uint32_t now) {
-  PortCounters::In& in = slots()[source].port->counters.in;
+void Bridge::classify(const Origin& origin, Frames frames, Workspace& workspace) {
+  PortCounters::In& in = origin.counters;
+  const std::uint32_t now = workspace.now;
   std::array<MacKey, kBurstFrames> destinations;
   std::array<bool, kBurstFrames> dropped;
   MacKey last_source = kNoAddress;
@@ -51,7 +47,7 @@ void Bridge::classify(PortIndex source, Frames frames, std::uint32_t now) {
       continue;
     }
     // Trains of frames from one address are the rule: learn it once.
-    if (from != last_source) learn(from, source, now);
+    if (from != last_source) learn(from, origin.index, now);
     last_source = from;
     if ((destinations[i] & kReservedMask) == kReserved) {
       in.drop(DropReason::reserved_multicast);
@@ -62,8 +58,8 @@ void Bridge::classify(PortIndex source, Frames frames, std::uint32_t now) {
 
   // Group addresses are never learned, so they come out as unknown, and are flooded like those. Trains to one
   // address are looked up once.
-  destination_count_ = flooded_count_ = 0;
-  forwarded_ = 0;
+  DestinationGroups& groups = workspace.groups;
+  groups.begin();
   MacKey looked_up = kNoAddress;
   PortIndex port = MacTable::kUnknown;
   for (std::size_t i = 0; i < frames.size(); ++i) {
@@ -75,15 +71,14 @@ void Bridge::classify(PortIndex source, Frames frames, std::uint32_t now) {
     }
     const auto frame = static_cast<std::uint8_t>(i);
     if (port == MacTable::kUnknown) {
-      flooded_[flooded_count_++] = frame;
-    } else if (port == source) {
+      groups.add_flooded(frame);
+    } else if (port == origin.index) {
       in.drop(DropReason::same_port);
     } else {
-      append(port, frame);
-      ++forwarded_;
+      groups.add(port, frame);
     }
   }
-  in.forwarded.add(forwarded_);
+  in.forwarded.add(groups.grouped());
 }
 
 void Bridge::learn(MacKey mac, PortIndex source, std::uint32_t now) noexcept {
@@ -102,66 +97,42 @@ void Bridge::learn(MacKey mac, PortIndex source, std::uint32_t now) noexcept {
   }
 }
 
-void Bridge::append(PortIndex destination, std::uint8_t frame) noexcept {
-  Group& group = groups_[destination];
-  next_[frame] = kNone;
-  if (group.first == kNone) {
-    group.first = frame;
-    destinations_[destination_count_++] = destination;
-  } else {
-    next_[group.last] = frame;
-  }
-  group.last = frame;
-}
-
-void Bridge::send_to_groups(PortIndex source, Frames frames, Workspace& workspace) {
-  std::array<const FrameView*, kBurstFrames> group;
+void Bridge::send_to_groups(const Origin& origin, Frames frames, Workspace& workspace) {
+  DestinationGroups& groups = workspace.groups;
+  const auto destinations = groups.destinations();
   // The whole burst to one port, as between two hosts: it is a group as it stands.
-  if (destination_count_ == 1 && forwarded_ == frames.size()) {
-    groups_[destinations_[0]].first = kNone;
-    send(source, destinations_[0], frames, workspace);
+  if (destinations.size() == 1 && groups.grouped() == frames.size()) {
+    groups.clear(destinations[0]);
+    deliver(origin, slots()[destinations[0]], frames, workspace, {});
     return;
   }
-  for (const PortIndex destination : std::span(destinations_).first(destination_count_)) {
-    std::size_t count = 0;
-    for (std::uint8_t i = groups_[destination].first; i != kNone; i = next_[i])
-      group[count++] = frames[i];
-    groups_[destination].first = kNone;
-    send(source, destination, Frames(group).first(count), workspace);
+  std::array<const FrameView*, kBurstFrames> group;
+  for (const PortIndex destination : destinations) {
+    const std::size_t count = groups.take(destination, frames, group);
+    deliver(origin, slots()[destination], Frames(group).first(count), workspace, {});
   }
 }
 
 // Each port gets its unicast frames and the flooded ones, merged into the order in which they came.
-void Bridge::send_to_all(PortIndex source, Frames frames, Workspace& workspace) {
-  PortCounters::In& in = slots()[source].port->counters.in;
-  const auto flooded = std::span(flooded_).first(flooded_count_);
+void Bridge::send_to_all(const Origin& origin, Frames frames, Workspace& workspace) {
+  DestinationGroups& groups = workspace.groups;
   std::array<const FrameView*, kBurstFrames> group;
   bool reached_any = false;
   for (std::size_t port = 0; port < slots().size(); ++port) {
     const Slot& slot = slots()[port];
-    if (slot.port == nullptr || !slot.link_up || port == source) continue;
-    reached_any = true;
-    std::size_t count = 0;
-    std::uint8_t own = groups_[port].first;
-    groups_[port].first = kNone;
-    for (const std::uint8_t i : flooded) {
-      for (; own < i; own = next_[own])
-        group[count++] = frames[own];
-      group[count++] = frames[i];
-    }
-    for (; own != kNone; own = next_[own])
-      group[count++] = frames[own];
-    send(source, static_cast<PortIndex>(port), Frames(group).first(count), workspace);
+    if (slot.port == nullptr || port == origin.index) continue;
+    const auto destination = static_cast<PortIndex>(port);
+    const bool floods = slot.link_up;
+    reached_any |= floods;
+    const std::size_t count = floods ? groups.take_with_flooded(destination, frames, group)
+                                     : groups.take(destination, frames, group);
+    if (count != 0) deliver(origin, slot, Frames(group).first(count), workspace, {});
   }
   if (reached_any) {
-    in.forwarded.add(flooded_count_);
+    origin.counters.forwarded.add(groups.flooded());
   } else {
-    in.drop(DropReason::no_destination, flooded_count_);
+    origin.counters.drop(DropReason::no_destination, groups.flooded());
   }
-}
-
-void Bridge::send(PortIndex source, PortIndex destination, Frames frames, Workspace& workspace) {
-  deliver(slots()[source], slots()[destination], frames, workspace, {});
 }
 
 }  // namespace patchbay::vswitch

@@ -7,7 +7,6 @@
 // burst. Within a group the order of the source is kept, flooded and unicast frames alike (8.6.6).
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -28,8 +27,8 @@ class Bridge final : public Segment {
   [[nodiscard]] std::string_view kind() const noexcept override { return "bridge"; }
 
   struct Learning {
-    Counter added, moved;
-    Counter full;  // times an address was not learned because the table had no place
+    SharedCounter added, moved;
+    SharedCounter full;  // times an address was not learned because the table had no place
   };
   [[nodiscard]] const Learning& learning() const noexcept { return learning_; }
   /// Live entries; `now` as in Workspace.
@@ -38,36 +37,18 @@ class Bridge final : public Segment {
   }
 
  private:
-  // Frames of the current burst that go to one port, as a list through next_.
-  struct Group {
-    std::uint8_t first;
-    std::uint8_t last;
-  };
-  static constexpr std::uint8_t kNone = 0xff;
-  static_assert(kBurstFrames < kNone);
-
-  std::size_t distribute(PortIndex source, Frames frames, Workspace& workspace) override;
-  void on_attach(PortIndex index) override;
+  std::size_t distribute(const Origin& origin, Frames frames, Workspace& workspace) override;
   void on_link_lost(PortIndex index) override { table_.forget(index); }
 
-  void classify(PortIndex source, Frames frames, std::uint32_t now);
+  /// Pass 1: fills workspace.groups.
+  void classify(const Origin& origin, Frames frames, Workspace& workspace);
   void learn(MacKey mac, PortIndex source, std::uint32_t now) noexcept;
-  void append(PortIndex destination, std::uint8_t frame) noexcept;
-  void send_to_groups(PortIndex source, Frames frames, Workspace& workspace);
-  void send_to_all(PortIndex source, Frames frames, Workspace& workspace);
-  void send(PortIndex source, PortIndex destination, Frames frames, Workspace& workspace);
+  /// Pass 2, and the same where frames are flooded.
+  void send_to_groups(const Origin& origin, Frames frames, Workspace& workspace);
+  void send_to_all(const Origin& origin, Frames frames, Workspace& workspace);
 
   MacTable table_;
   Learning learning_;
-
-  // State of one burst.
-  std::vector<Group> groups_;  // by PortIndex; empty between bursts
-  std::array<PortIndex, kBurstFrames> destinations_;
-  std::size_t destination_count_ = 0;
-  std::size_t forwarded_ = 0;  // frames in groups
-  std::array<std::uint8_t, kBurstFrames> next_;
-  std::array<std::uint8_t, kBurstFrames> flooded_;  // ascending
-  std::size_t flooded_count_ = 0;
 };
 
 }  // namespace patchbay::vswitch

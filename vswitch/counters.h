@@ -1,4 +1,5 @@
-// Frame counters of a port. One writer (the worker that owns the port), any number of readers.
+// Frame counters of a port. "In" has one writer, the worker that pulls (a source each, where a port has
+// several: source.h); "out" has as many as there are workers with frames for the port. Any number of readers.
 //
 // They balance whenever the port is at rest:
 //   in.frames     == in.forwarded + sum(in.dropped)
@@ -35,7 +36,19 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
+/// A statistic with several writers.
+class SharedCounter {
+ public:
+  void add(std::uint64_t n = 1) noexcept { value_.fetch_add(n, std::memory_order_relaxed); }
+  void subtract(std::uint64_t n) noexcept { value_.fetch_sub(n, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
 using DropCounters = std::array<Counter, kDropReasons>;
+using SharedDropCounters = std::array<SharedCounter, kDropReasons>;
 
 struct PortCounters {
   struct alignas(64) In {
@@ -49,13 +62,13 @@ struct PortCounters {
     }
   } in;
   struct alignas(64) Out {
-    Counter offered;    // meant for this port
-    Counter delivered;  // in the destination's memory or the kernel's queue
-    Counter bytes;      // of delivered frames
-    Counter in_flight;  // held by the switch (impairments)
-    DropCounters dropped;
+    SharedCounter offered;    // meant for this port
+    SharedCounter delivered;  // in the destination's memory or the kernel's queue
+    SharedCounter bytes;      // of delivered frames
+    SharedCounter in_flight;  // held by the switch (impairments)
+    SharedDropCounters dropped;
     void drop(DropReason reason, std::uint64_t n = 1) noexcept {
-      dropped[static_cast<std::size_t>(reason)].add(n);
+      if (n != 0) dropped[static_cast<std::size_t>(reason)].add(n);
     }
   } out;
 };

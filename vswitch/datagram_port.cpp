@@ -12,7 +12,8 @@ namespace patchbay::vswitch {
 
 namespace {
 
-// For frames under way in each direction: some 400 of 1,500 bytes. The kernel doubles it for its own bookkeeping.
+// For frames under way in each direction: some 400 of 1,500 bytes. The kernel doubles it for its own
+// bookkeeping.
 constexpr int kBufferBytes = 512 * 1024;
 
 [[noreturn]] void fail(const std::string& what) {
@@ -79,19 +80,18 @@ void DatagramPort::show(const Slot& slot, Burst& burst) noexcept {
 }
 
 std::size_t DatagramPort::receive(std::size_t wanted) noexcept {
+  // Also for the message headers, which push() uses as well.
+  const std::lock_guard lock(mutex_);
+  if (!socket_) return 0;
   for (std::size_t i = 0; i < wanted; ++i) {
     parts_[i] = {slots_[held_ + i].bytes, kSlotBytes};
     messages_[i] = {};
     messages_[i].msg_hdr.msg_iov = &parts_[i];
     messages_[i].msg_hdr.msg_iovlen = 1;
   }
-  int count = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!socket_) return 0;
-    // An error (the peer is gone) is reported once and means that nothing waits.
-    count = ::recvmmsg(socket_.get(), messages_.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
-  }
+  // An error (the peer is gone) is reported once and means that nothing waits.
+  const int count =
+      ::recvmmsg(socket_.get(), messages_.data(), static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
   if (count <= 0) return 0;
   const std::size_t first = held_;
   for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {

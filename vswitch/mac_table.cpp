@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
+#include <mutex>
 #include <random>
 
 namespace patchbay::vswitch {
@@ -21,13 +23,14 @@ MacTable::MacTable(std::size_t capacity, std::uint32_t ageing_seconds)
 // At most 40 % full at capacity: with two choices, a bucket of five then practically never overflows.
 MacTable::MacTable(std::size_t capacity, std::uint32_t ageing_seconds, std::uint64_t hash_key)
     : hash_key_(hash_key),
-      ageing_(ageing_seconds),
+      ageing_(static_cast<std::int32_t>(std::min<std::uint32_t>(ageing_seconds, INT32_MAX))),
       mask_(std::bit_ceil(std::max<std::size_t>(capacity / 2, 1)) - 1),
       buckets_(mask_ + 1) {}
 
-MacTable::Learned MacTable::learn(MacKey mac, std::uint16_t port, std::uint32_t now) noexcept {
-  const Places at = places(mac);
+MacTable::Learned MacTable::learn_change(MacKey mac, std::uint16_t port, std::uint32_t now,
+                                         Places at) noexcept {
   const std::uint64_t wanted = (std::uint64_t{port} << kPortShift) | mac;
+  const std::lock_guard lock(changes_);
 
   Bucket* free_bucket = nullptr;
   std::size_t free_way = 0;
@@ -42,11 +45,11 @@ MacTable::Learned MacTable::learn(MacKey mac, std::uint16_t port, std::uint32_t 
         continue;
       }
       ++used;
-      if ((bucket.slots[way] & kMacMask) != mac) continue;
-      // Stores only on change: the line stays clean for an address that sends all the time.
-      if (bucket.seen[way] != now) bucket.seen[way] = now;
-      if (bucket.slots[way] == wanted) return Learned::known;
-      bucket.slots[way] = wanted;
+      if ((bucket.slot(way) & kMacMask) != mac) continue;
+      bucket.seen[way].store(now, std::memory_order_relaxed);
+      // Another thread may have learned it since is_known().
+      if (bucket.slot(way) == wanted) return Learned::known;
+      bucket.slots[way].store(wanted, std::memory_order_relaxed);
       return Learned::moved;
     }
     if (used < least_used) {
@@ -56,8 +59,9 @@ MacTable::Learned MacTable::learn(MacKey mac, std::uint16_t port, std::uint32_t 
     }
   }
   if (free_bucket == nullptr) return Learned::full;
-  free_bucket->slots[free_way] = wanted;
-  free_bucket->seen[free_way] = now;
+  // First the time: an address is never seen with the age of the one before it.
+  free_bucket->seen[free_way].store(now, std::memory_order_relaxed);
+  free_bucket->slots[free_way].store(wanted, std::memory_order_release);
   return Learned::added;
 }
 
@@ -68,9 +72,11 @@ std::uint16_t MacTable::find(MacKey mac, std::uint32_t now) const noexcept {
 }
 
 void MacTable::forget(std::uint16_t port) noexcept {
+  const std::lock_guard lock(changes_);
   for (Bucket& bucket : buckets_) {
-    for (std::uint64_t& slot : bucket.slots) {
-      if (slot != 0 && slot >> kPortShift == port) slot = 0;
+    for (std::size_t way = 0; way < kWays; ++way) {
+      if (bucket.slot(way) != 0 && bucket.slot(way) >> kPortShift == port)
+        bucket.slots[way].store(0, std::memory_order_relaxed);
     }
   }
 }
@@ -80,8 +86,9 @@ std::vector<MacTable::Entry> MacTable::entries(std::uint32_t now) const {
   for (const Bucket& bucket : buckets_) {
     for (std::size_t way = 0; way < kWays; ++way) {
       if (!live(bucket, way, now)) continue;
-      result.push_back({bucket.slots[way] & kMacMask,
-                        static_cast<std::uint16_t>(bucket.slots[way] >> kPortShift), now - bucket.seen[way]});
+      const std::uint64_t slot = bucket.slot(way);
+      result.push_back({slot & kMacMask, static_cast<std::uint16_t>(slot >> kPortShift),
+                        static_cast<std::uint32_t>(std::max(age(bucket.seen_at(way), now), 0))});
     }
   }
   return result;

@@ -7,14 +7,20 @@
 // too old counts as free space and is never found. The hash is keyed at random, so that a guest cannot aim at
 // one bucket.
 //
-// One thread at a time. Time is a count of seconds that the caller supplies; wrapping is harmless.
+// Threads: any number may learn and find at once. Whoever knows all addresses it sees, which is the rule,
+// only reads; changes take a lock. A reader that meets a change sees the table before or after it; if the
+// place of an address is just being given to another, one frame may be flooded or go where the address was.
+// Time is a count of seconds that the caller supplies; wrapping is harmless.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
+
+#include "vswitch/brief_mutex.h"
 
 namespace patchbay::vswitch {
 
@@ -53,7 +59,10 @@ class MacTable {
   MacTable(std::size_t capacity, std::uint32_t ageing_seconds, std::uint64_t hash_key);
 
   /// Notes that `mac` (individual, not zero) was seen behind `port` (not kUnknown).
-  Learned learn(MacKey mac, std::uint16_t port, std::uint32_t now) noexcept;
+  Learned learn(MacKey mac, std::uint16_t port, std::uint32_t now) noexcept {
+    const Places at = places(mac);
+    return is_known(mac, port, now, at) ? Learned::known : learn_change(mac, port, now, at);
+  }
 
   /// The port of `mac`, or kUnknown. Quick some time after prefetch().
   [[nodiscard]] std::uint16_t find(MacKey mac, std::uint32_t now) const noexcept;
@@ -67,15 +76,22 @@ class MacTable {
   /// Live entries in no order; allocates.
   [[nodiscard]] std::vector<Entry> entries(std::uint32_t now) const;
 
-  [[nodiscard]] std::uint32_t ageing_seconds() const noexcept { return ageing_; }
+  [[nodiscard]] std::uint32_t ageing_seconds() const noexcept { return static_cast<std::uint32_t>(ageing_); }
 
  private:
   static constexpr std::size_t kWays = 5;
   static constexpr unsigned kPortShift = 48;
 
   struct alignas(64) Bucket {
-    std::array<std::uint64_t, kWays> slots{};  // port << 48 | mac; 0 is free
-    std::array<std::uint32_t, kWays> seen{};   // when the address last sent, in seconds
+    std::array<std::atomic<std::uint64_t>, kWays> slots{};  // port << 48 | mac; 0 is free
+    std::array<std::atomic<std::uint32_t>, kWays> seen{};   // when the address last sent, in seconds
+
+    [[nodiscard]] std::uint64_t slot(std::size_t way) const noexcept {
+      return slots[way].load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::uint32_t seen_at(std::size_t way) const noexcept {
+      return seen[way].load(std::memory_order_relaxed);
+    }
   };
   static_assert(sizeof(Bucket) == 64);
 
@@ -90,21 +106,45 @@ class MacTable {
     hash ^= hash >> 32;
     return {hash & mask_, (hash >> 32) & mask_};
   }
+  /// Of an entry seen at that time; not above 0 if another worker's clock was already further.
+  [[nodiscard]] static std::int32_t age(std::uint32_t seen, std::uint32_t now) noexcept {
+    return static_cast<std::int32_t>(now - seen);
+  }
+  [[nodiscard]] bool young(std::uint32_t seen, std::uint32_t now) const noexcept {
+    return age(seen, now) <= ageing_;
+  }
   [[nodiscard]] bool live(const Bucket& bucket, std::size_t way, std::uint32_t now) const noexcept {
-    return bucket.slots[way] != 0 && now - bucket.seen[way] <= ageing_;
+    return bucket.slot(way) != 0 && young(bucket.seen_at(way), now);
   }
   [[nodiscard]] std::uint16_t find_in(const Bucket& bucket, MacKey mac, std::uint32_t now) const noexcept {
     for (std::size_t way = 0; way < kWays; ++way) {
-      if ((bucket.slots[way] & kMacMask) == mac && live(bucket, way, now)) {
-        return static_cast<std::uint16_t>(bucket.slots[way] >> kPortShift);
-      }
+      const std::uint64_t slot = bucket.slot(way);
+      if ((slot & kMacMask) == mac && slot != 0 && young(bucket.seen_at(way), now))
+        return static_cast<std::uint16_t>(slot >> kPortShift);
     }
     return kUnknown;
   }
+  [[nodiscard]] bool is_known(MacKey mac, std::uint16_t port, std::uint32_t now, Places at) noexcept {
+    const std::uint64_t wanted = (std::uint64_t{port} << kPortShift) | mac;
+    for (const std::size_t place : {at.first, at.second}) {
+      Bucket& bucket = buckets_[place];
+      for (std::size_t way = 0; way < kWays; ++way) {
+        if (bucket.slot(way) != wanted) continue;
+        const std::uint32_t seen = bucket.seen_at(way);
+        if (!young(seen, now)) return false;
+        // Stores only on change: the line stays clean for an address that sends all the time.
+        if (age(seen, now) > 0) bucket.seen[way].store(now, std::memory_order_relaxed);
+        return true;
+      }
+    }
+    return false;
+  }
+  Learned learn_change(MacKey mac, std::uint16_t port, std::uint32_t now, Places at) noexcept;
 
   std::uint64_t hash_key_;
-  std::uint32_t ageing_;
+  std::int32_t ageing_;
   std::size_t mask_;
+  BriefMutex changes_;
   std::vector<Bucket> buckets_;
 };
 

@@ -30,33 +30,34 @@ PollSet::PollSet(Tuning tuning, int interrupt_fd) : tuning_(tuning), epoll_(::ep
   }
 }
 
-void PollSet::add(Segment& segment, PortIndex index, Clock::time_point now) {
-  auto entry = std::make_unique<Entry>(Entry{&segment, index, &segment.port(index), now});
-  if (entry->port->wake_fd() >= 0) {
+void PollSet::add(Segment& segment, PortIndex index, std::size_t source, Clock::time_point now) {
+  auto entry =
+      std::make_unique<Entry>(Entry{&segment, index, source, &segment.port(index).source(source), now});
+  if (entry->source->wake_fd() >= 0) {
     if (!watch(*entry, EPOLL_CTL_ADD, 0)) {
       throw std::system_error(errno, std::generic_category(),
-                              entry->port->name() + ": cannot watch its wake-up descriptor");
+                              segment.port(index).name() + ": cannot watch its wake-up descriptor");
     }
     entry->watched = true;
   }
   active_.reserve(entries_.size() + 1);
   waiting_.reserve(entries_.size() + 1);
-  entry->port->disarm();
+  entry->source->disarm();
   active_.push_back(entry.get());
   entries_.push_back(std::move(entry));
 }
 
 void PollSet::remove(const Segment& segment, PortIndex index) {
-  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const auto& entry) {
-    return entry->segment == &segment && entry->index == index;
-  });
-  if (found == entries_.end()) return;
-  Entry* entry = found->get();
-  if (entry->watched) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry->port->wake_fd(), nullptr);
-  if (entry->asleep) entry->port->disarm();
-  std::erase(active_, entry);
-  std::erase(waiting_, entry);
-  entries_.erase(found);
+  const auto belongs = [&](const Entry& entry) { return entry.segment == &segment && entry.index == index; };
+  for (const auto& entry : entries_) {
+    if (!belongs(*entry)) continue;
+    if (entry->watched) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry->source->wake_fd(), nullptr);
+    if (entry->asleep) entry->source->disarm();
+  }
+  const auto points_to_it = [&](const Entry* entry) { return belongs(*entry); };
+  std::erase_if(active_, points_to_it);
+  std::erase_if(waiting_, points_to_it);
+  std::erase_if(entries_, [&](const auto& entry) { return belongs(*entry); });
 }
 
 bool PollSet::pass(Workspace& workspace, Clock::time_point now) {
@@ -64,7 +65,7 @@ bool PollSet::pass(Workspace& workspace, Clock::time_point now) {
   for (std::size_t i = 0; i < active_.size();) {
     Entry& entry = *active_[i];
     bool leaves = false;
-    switch (entry.segment->forward(entry.index, workspace)) {
+    switch (entry.segment->forward(entry.index, workspace, entry.number)) {
       case Segment::Outcome::progressed:
         moved = true;
         entry.last_moved = now;
@@ -89,13 +90,13 @@ bool PollSet::pass(Workspace& workspace, Clock::time_point now) {
 
 bool PollSet::stop_polling_if_idle(Entry& entry, Clock::time_point now) {
   if (!entry.watched || now - entry.last_moved < tuning_.sleep_after) return false;
-  if (entry.port->arm()) {
-    entry.port->disarm();
+  if (entry.source->arm()) {
+    entry.source->disarm();
     return false;
   }
   // Level-triggered: what arrived since arm() is reported at once.
   if (!watch(entry, EPOLL_CTL_MOD, EPOLLIN)) {
-    entry.port->disarm();
+    entry.source->disarm();
     return false;
   }
   entry.asleep = true;
@@ -138,7 +139,7 @@ void PollSet::wait(bool block, Clock::time_point now) {
     if (entry == nullptr || !entry->asleep) continue;
     if ((event.events & EPOLLIN) == 0) {
       // An error that would be reported again at once, such as a TAP whose interface was deleted.
-      entry->port->disarm();
+      entry->source->disarm();
       entry->asleep = false;
       entry->retry_at = now + tuning_.broken_retry;
       waiting_.push_back(entry);
@@ -149,7 +150,7 @@ void PollSet::wait(bool block, Clock::time_point now) {
 }
 
 void PollSet::activate(Entry& entry, Clock::time_point now) {
-  if (std::exchange(entry.asleep, false)) entry.port->disarm();
+  if (std::exchange(entry.asleep, false)) entry.source->disarm();
   entry.last_moved = now;
   active_.push_back(&entry);
 }
@@ -170,7 +171,7 @@ bool PollSet::watch(Entry& entry, int operation, std::uint32_t events) noexcept 
   epoll_event event{};
   event.events = events | EPOLLONESHOT;
   event.data.ptr = &entry;
-  return ::epoll_ctl(epoll_.get(), operation, entry.port->wake_fd(), &event) == 0;
+  return ::epoll_ctl(epoll_.get(), operation, entry.source->wake_fd(), &event) == 0;
 }
 
 }  // namespace patchbay::vswitch

@@ -1,12 +1,12 @@
-// Decides which ports a worker polls. A port that has been idle for a while turns its wake-ups on and leaves
-// the polling list until its descriptor becomes readable, so idle ports cost nothing, however many there are
-// and however busy the others.
+// Decides which sources of ports a worker polls. A source that has been idle for a while turns its wake-ups
+// on and leaves the polling list until its descriptor becomes readable, so idle ports cost nothing, however
+// many there are and however busy the others.
 //
 //   active --- idle for a while, arm() ---> asleep (in epoll) --- wake_fd readable, disarm() ---> active
 //   active --- destination stays full ----> waiting (timer, backing off) --- timer ---> active
 //
-// A port with wake_fd() < 0 cannot sleep and stays active. One thread at a time; the time is the caller's, so
-// tests need no clock.
+// A source with wake_fd() < 0 cannot sleep and stays active. One thread at a time; the time is the caller's,
+// so tests need no clock.
 #pragma once
 
 #include <chrono>
@@ -35,26 +35,29 @@ class PollSet {
   /// std::system_error.
   PollSet(Tuning tuning, int interrupt_fd);
 
-  /// Polls the port from now on. Throws std::system_error if its wake_fd cannot be watched.
-  void add(Segment& segment, PortIndex index, Clock::time_point now);
-  /// Forgets the port, with its wake-ups off. Must come before Segment::detach().
+  /// Polls that source of the port from now on. Throws std::system_error if its wake_fd cannot be watched.
+  void add(Segment& segment, PortIndex index, std::size_t source, Clock::time_point now);
+  /// Forgets the sources of the port, with their wake-ups off. Must come before Segment::detach().
   void remove(const Segment& segment, PortIndex index);
 
-  /// Forwards one burst of each active port. Returns true if a frame moved.
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+
+  /// Forwards one burst of each active source. Returns true if a frame moved.
   bool pass(Workspace& workspace, Clock::time_point now);
 
-  /// Makes ports active that have a wake-up or whose timer is due; with `block`, sleeps until there is one.
+  /// Makes sources active that have a wake-up or whose timer is due; with `block`, sleeps until there is one.
   void wait(bool block, Clock::time_point now);
 
   [[nodiscard]] bool any_active() const noexcept { return !active_.empty(); }
-  /// True if a port is not active.
+  /// True if a source is not active.
   [[nodiscard]] bool any_resting() const noexcept { return active_.size() < entries_.size(); }
 
  private:
   struct Entry {
     Segment* segment;
     PortIndex index;
-    Port* port;
+    std::size_t number;  // of the source at its port
+    Source* source;
     Clock::time_point last_moved;
     Clock::time_point retry_at{};
     Duration retry_delay{0};

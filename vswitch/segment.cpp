@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -30,6 +31,22 @@ void number(std::span<FrameView> frames) noexcept {
     frame.id += first;
 }
 
+/// What all sources of a port have counted.
+PortSnapshot::In received(Port& port) noexcept {
+  PortSnapshot::In sum;
+  for (std::size_t i = 0; i < port.source_count(); ++i) {
+    const PortCounters::In& in = port.source(i).received();
+    sum.frames += in.frames.value();
+    sum.bytes += in.bytes.value();
+    sum.forwarded += in.forwarded.value();
+    sum.copies += in.copies.value();
+    const DropValues dropped = values(in.dropped);
+    for (std::size_t reason = 0; reason < kDropReasons; ++reason)
+      sum.dropped[reason] += dropped[reason];
+  }
+  return sum;
+}
+
 }  // namespace
 
 PortIndex Segment::attach(Port& port) {
@@ -42,34 +59,37 @@ PortIndex Segment::attach(Port& port) {
   auto slot = std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.port == nullptr; });
   if (slot == slots_.end()) slot = slots_.emplace(slot);
   *slot = Slot{};
-  slot->port = &port;
-  slot->copies_at_attach = port.counters.in.copies.value();
-  slot->offered_at_attach = port.counters.out.offered.value();
+  join(*slot, port);
   ++attached_;
-  const auto index = static_cast<PortIndex>(slot - slots_.begin());
-  on_attach(index);
-  return index;
+  return static_cast<PortIndex>(slot - slots_.begin());
+}
+
+void Segment::join(Slot& slot, Port& port) {
+  slot.partials.assign(port.source_count(), Partial{});
+  slot.port = &port;
+  slot.copies_at_attach = received(port).copies;
+  slot.offered_at_attach = port.counters.out.offered.value();
+}
+
+void Segment::leave(PortIndex index) {
+  const Slot& slot = slots_[index];
+  departed_copies_ += received(*slot.port).copies - slot.copies_at_attach;
+  departed_offered_ += slot.port->counters.out.offered.value() - slot.offered_at_attach;
+  on_link_lost(index);
 }
 
 void Segment::detach(PortIndex index) {
   set_tap(index, nullptr);
-  Slot& slot = slots_[index];
-  departed_copies_ += slot.port->counters.in.copies.value() - slot.copies_at_attach;
-  departed_offered_ += slot.port->counters.out.offered.value() - slot.offered_at_attach;
-  on_link_lost(index);
-  slot = Slot{};
+  leave(index);
+  slots_[index] = Slot{};
   --attached_;
 }
 
 Port& Segment::replace(PortIndex index, Port& port) {
-  Slot& slot = slots_[index];
-  departed_copies_ += slot.port->counters.in.copies.value() - slot.copies_at_attach;
-  departed_offered_ += slot.port->counters.out.offered.value() - slot.offered_at_attach;
-  on_link_lost(index);
-  slot.copies_at_attach = port.counters.in.copies.value();
-  slot.offered_at_attach = port.counters.out.offered.value();
-  slot.partial = {};
-  return *std::exchange(slot.port, &port);
+  leave(index);
+  Port* const replaced = slots_[index].port;
+  join(slots_[index], port);
+  return *replaced;
 }
 
 std::vector<PortIndex> Segment::attached() const {
@@ -91,18 +111,19 @@ void Segment::set_tap(PortIndex index, TapPoint* tap) {
   current = tap;
 }
 
-Segment::Outcome Segment::forward(PortIndex source, Workspace& workspace) {
-  Port& port = *slots_[source].port;
+Segment::Outcome Segment::forward(PortIndex port, Workspace& workspace, std::size_t number) {
+  Slot& slot = slots_[port];
+  Source& source = slot.port->source(number);
   workspace.pulled.clear();
-  port.pull(workspace.pulled);
+  source.pull(workspace.pulled);
   if (workspace.pulled.empty()) return Outcome::idle;
   workspace.moved = false;
-  const std::size_t consumed = take(source, workspace);
-  port.release(consumed);
+  const std::size_t consumed = take({port, slot, source.received(), slot.partials[number]}, workspace);
+  source.release(consumed);
   return consumed != 0 || workspace.moved ? Outcome::progressed : Outcome::stalled;
 }
 
-std::size_t Segment::take(PortIndex index, Workspace& workspace) {
+std::size_t Segment::take(const Origin& origin, Workspace& workspace) {
   std::array<const FrameView*, kBurstFrames> pointers;
   const std::size_t count = workspace.pulled.size();
   bool ordinary = true;
@@ -115,10 +136,9 @@ std::size_t Segment::take(PortIndex index, Workspace& workspace) {
   }
   workspace.offloads = offloads != 0;
   const Frames frames = Frames(pointers).first(count);
-  if (!slots_[index].link_up) [[unlikely]] {
-    Port& port = *slots_[index].port;
-    account(port, frames);
-    port.counters.in.drop(DropReason::link_down, count);
+  if (!origin.slot.link_up) [[unlikely]] {
+    account(origin, frames);
+    origin.counters.drop(DropReason::link_down, count);
     return count;
   }
   if (tapped()) [[unlikely]]
@@ -127,50 +147,48 @@ std::size_t Segment::take(PortIndex index, Workspace& workspace) {
     ordinary &=
         std::all_of(frames.begin(), frames.end(), [](const auto* f) { return offload::is_valid(*f); });
   if (!ordinary) [[unlikely]]
-    return take_one_by_one(index, frames, workspace);
-  return distribute(index, frames, workspace);
+    return take_one_by_one(origin, frames, workspace);
+  return distribute(origin, frames, workspace);
 }
 
-std::size_t Segment::take_one_by_one(PortIndex index, Frames frames, Workspace& workspace) {
-  Slot& source = slots_[index];
+std::size_t Segment::take_one_by_one(const Origin& origin, Frames frames, Workspace& workspace) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const Frames one = frames.subspan(i, 1);
     const bool too_short = one[0]->length < kEthernetHeader;
     if (too_short || !offload::is_valid(*one[0])) {
-      account(*source.port, one);
-      source.port->counters.in.drop(too_short ? DropReason::too_short : DropReason::bad_offload);
+      account(origin, one);
+      origin.counters.drop(too_short ? DropReason::too_short : DropReason::bad_offload);
       workspace.pulled.own(*one[0]).offload = {};
-      show_complete(source, Direction::from_port, one);
-    } else if (distribute(index, one, workspace) == 0) {
+      show_complete(origin.slot, Direction::from_port, one);
+    } else if (distribute(origin, one, workspace) == 0) {
       return i;
     }
   }
   return frames.size();
 }
 
-void Segment::account(Port& source, Frames frames) noexcept {
+void Segment::account(const Origin& origin, Frames frames) noexcept {
   std::uint64_t bytes = 0;
   for (const FrameView* frame : frames)
     bytes += frame->length;
-  source.counters.in.frames.add(frames.size());
-  source.counters.in.bytes.add(bytes);
+  origin.counters.frames.add(frames.size());
+  origin.counters.bytes.add(bytes);
 }
 
 SegmentSnapshot Segment::snapshot() const {
   SegmentSnapshot result{name_, std::string(kind()), {}, departed_copies_, departed_offered_};
   for (const Slot& slot : slots_) {
     if (slot.port == nullptr) continue;
-    const PortCounters& counters = slot.port->counters;
-    result.copies += counters.in.copies.value() - slot.copies_at_attach;
-    result.offered += counters.out.offered.value() - slot.offered_at_attach;
-    result.ports.push_back(
-        {slot.port->name(),
-         slot.link_up,
-         slot.tap != nullptr,
-         {counters.in.frames.value(), counters.in.bytes.value(), counters.in.forwarded.value(),
-          counters.in.copies.value(), values(counters.in.dropped)},
-         {counters.out.offered.value(), counters.out.delivered.value(), counters.out.bytes.value(),
-          counters.out.in_flight.value(), values(counters.out.dropped)}});
+    const PortSnapshot::In in = received(*slot.port);
+    const PortCounters::Out& out = slot.port->counters.out;
+    result.copies += in.copies - slot.copies_at_attach;
+    result.offered += out.offered.value() - slot.offered_at_attach;
+    result.ports.push_back({slot.port->name(),
+                            slot.link_up,
+                            slot.tap != nullptr,
+                            in,
+                            {out.offered.value(), out.delivered.value(), out.bytes.value(),
+                             out.in_flight.value(), values(out.dropped)}});
   }
   return result;
 }

@@ -2,8 +2,10 @@
 // This base class has what they share: the ports with their link state and taps, one pull-distribute-release
 // cycle with its accounting, and the delivery to one destination (segment_delivery.cpp).
 //
-// Threads: a segment belongs to one worker. Everything but the name is used on that worker's thread
-// (Worker::run), or before the segment is given to a worker.
+// Threads: forward() runs on the worker of the source that it is called for, so on several at once where the
+// sources of a segment are spread over workers. Everything that changes a segment, and snapshot(), is called
+// while none of its workers forwards (Switch::change does that). What workers share, each push to a port and
+// the addresses that a bridge learns, takes care of itself.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "vswitch/destination_groups.h"
 #include "vswitch/frame.h"
 #include "vswitch/port.h"
 #include "vswitch/snapshot.h"
@@ -21,21 +24,19 @@
 
 namespace patchbay::vswitch {
 
-/// Where a port is attached; stays the same until it is detached, then may be used again.
-using PortIndex = std::uint16_t;
-
-/// What a worker lends to the segments that it runs, one at a time. About 70 KiB: not for small stacks.
+/// What a worker lends to the segments that it runs, one at a time. About 80 KiB: not for small stacks.
 struct Workspace {
   Burst pulled;
   bool offloads = false;  // a frame of `pulled` leaves work to the switch
   bool moved = false;     // a port took a frame of the current cycle
   Burst segments;         // cut from frames of `pulled` for the delivery that is under way
+  DestinationGroups groups;
   std::uint32_t now = 0;  // seconds of a monotonic clock
 };
 
 class Segment {
  public:
-  static constexpr std::size_t kMaxPorts = 4096;
+  static constexpr std::size_t kMaxPorts = DestinationGroups::kMaxPorts;
 
   explicit Segment(std::string name) : name_(std::move(name)) {}
   virtual ~Segment() = default;
@@ -45,6 +46,9 @@ class Segment {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// "wire" or "bridge".
   [[nodiscard]] virtual std::string_view kind() const noexcept = 0;
+
+  /// True if one worker should have all its ports.
+  [[nodiscard]] virtual bool stays_together() const noexcept { return false; }
 
   /// Attaches `port`, link up; the port must outlive its attachment. Throws std::runtime_error if the segment
   /// has no place for another port.
@@ -70,8 +74,9 @@ class Segment {
     progressed,  // at least one frame was consumed
     stalled,     // frames wait, but the destination has no room (lossless wires)
   };
-  /// Pulls one burst from a port and forwards it. noexcept in effect: ports neither throw nor allocate.
-  Outcome forward(PortIndex source, Workspace& workspace);
+  /// Pulls one burst from a source of a port and forwards it. noexcept in effect: ports neither throw nor
+  /// allocate.
+  Outcome forward(PortIndex port, Workspace& workspace, std::size_t source = 0);
 
   [[nodiscard]] SegmentSnapshot snapshot() const;
 
@@ -88,9 +93,17 @@ class Segment {
     Port* port = nullptr;  // nullptr: free
     TapPoint* tap = nullptr;
     bool link_up = true;
-    Partial partial;
+    std::vector<Partial> partials;  // by source
     std::uint64_t copies_at_attach = 0;
     std::uint64_t offered_at_attach = 0;
+  };
+
+  // Where the burst in hand came from.
+  struct Origin {
+    PortIndex index;
+    const Slot& slot;
+    PortCounters::In& counters;  // of the source
+    Partial& partial;
   };
 
   struct DeliveryOptions {
@@ -98,22 +111,21 @@ class Segment {
     bool taps_at_source = false;  // the source's tap sees each frame as it is consumed (one destination only)
   };
 
-  /// Forwards frames of `source`, at least one, each with a whole Ethernet header and valid offload metadata.
-  /// Returns how many from the front it consumed; for exactly these it calls account(), counts in.forwarded
-  /// or a drop, and shows them to the source's tap if tapped().
-  virtual std::size_t distribute(PortIndex source, Frames frames, Workspace& workspace) = 0;
-  virtual void on_attach(PortIndex) {}
+  /// Forwards frames from `origin`, at least one, each with a whole Ethernet header and valid offload
+  /// metadata. Returns how many from the front it consumed; for exactly these it calls account(), counts
+  /// in.forwarded or a drop, and shows them to the port's tap if tapped().
+  virtual std::size_t distribute(const Origin& origin, Frames frames, Workspace& workspace) = 0;
   /// `index` was detached or its link went down.
   virtual void on_link_lost(PortIndex) {}
   /// The most ports that attach() accepts.
   [[nodiscard]] virtual std::size_t port_limit() const noexcept { return kMaxPorts; }
 
-  /// Counts frames as taken from the port.
-  static void account(Port& source, Frames frames) noexcept;
+  /// Counts frames as taken from the source.
+  static void account(const Origin& origin, Frames frames) noexcept;
   /// Offers frames of workspace.pulled to one destination and shows its tap what it took: out.offered,
   /// in.copies, and every drop of that destination. Work that the destination does not take over is done
   /// first. Returns how many frames from the front need no further attention.
-  std::size_t deliver(Slot& source, Slot& destination, Frames frames, Workspace& workspace,
+  std::size_t deliver(const Origin& origin, const Slot& destination, Frames frames, Workspace& workspace,
                       DeliveryOptions options);
 
   [[nodiscard]] bool tapped() const noexcept { return taps_ != 0; }
@@ -127,10 +139,12 @@ class Segment {
   static void show_complete(const Slot& slot, Direction direction, Frames frames) noexcept {
     if (slot.tap != nullptr && !frames.empty()) slot.tap->frames(direction, frames);
   }
-  std::size_t deliver_completed(Slot& source, Slot& destination, Frames frames, Workspace& workspace,
-                                DeliveryOptions options);
-  std::size_t take(PortIndex index, Workspace& workspace);
-  std::size_t take_one_by_one(PortIndex index, Frames frames, Workspace& workspace);
+  std::size_t deliver_completed(const Origin& origin, const Slot& destination, Frames frames,
+                                Workspace& workspace, DeliveryOptions options);
+  std::size_t take(const Origin& origin, Workspace& workspace);
+  std::size_t take_one_by_one(const Origin& origin, Frames frames, Workspace& workspace);
+  void join(Slot& slot, Port& port);
+  void leave(PortIndex index);
 
   std::string name_;
   std::vector<Slot> slots_;

@@ -23,16 +23,16 @@ std::uint64_t fingerprint(const FrameView& frame) noexcept {
 
 }  // namespace
 
-std::size_t Segment::deliver(Slot& source, Slot& destination, Frames frames, Workspace& workspace,
-                             DeliveryOptions options) {
+std::size_t Segment::deliver(const Origin& origin, const Slot& destination, Frames frames,
+                             Workspace& workspace, DeliveryOptions options) {
   PortCounters::Out& out = destination.port->counters.out;
   std::size_t consumed = frames.size();
   if (!destination.link_up) {
     out.drop(DropReason::link_down, consumed);
-    source.partial = {};
-    if (options.taps_at_source) show(source, Direction::from_port, frames, workspace);
+    origin.partial = {};
+    if (options.taps_at_source) show(origin.slot, Direction::from_port, frames, workspace);
   } else if (workspace.offloads) {
-    return deliver_completed(source, destination, frames, workspace, options);
+    return deliver_completed(origin, destination, frames, workspace, options);
   } else {
     const std::size_t taken = destination.port->push(frames);
     if (taken < consumed) {
@@ -44,19 +44,19 @@ std::size_t Segment::deliver(Slot& source, Slot& destination, Frames frames, Wor
     }
     workspace.moved |= taken != 0;
     if (tapped()) [[unlikely]] {
-      if (options.taps_at_source) show_complete(source, Direction::from_port, frames.first(consumed));
+      if (options.taps_at_source) show_complete(origin.slot, Direction::from_port, frames.first(consumed));
       show_complete(destination, Direction::to_port, frames.first(taken));
     }
   }
   out.offered.add(consumed);
-  source.port->counters.in.copies.add(consumed);
+  origin.counters.copies.add(consumed);
   return consumed;
 }
 
-std::size_t Segment::deliver_completed(Slot& source, Slot& destination, Frames frames, Workspace& workspace,
-                                       DeliveryOptions options) {
+std::size_t Segment::deliver_completed(const Origin& origin, const Slot& destination, Frames frames,
+                                       Workspace& workspace, DeliveryOptions options) {
   PortCounters::Out& out = destination.port->counters.out;
-  Partial& partial = source.partial;
+  Partial& partial = origin.partial;
   std::uint32_t segments_done = 0;
   if (options.wait && partial.segments != 0) {
     if (fingerprint(*frames.front()) == partial.fingerprint) segments_done = partial.segments;
@@ -79,7 +79,7 @@ std::size_t Segment::deliver_completed(Slot& source, Slot& destination, Frames f
     }
     offered += handled;
     if (tapped()) [[unlikely]] {
-      if (options.taps_at_source) show_complete(source, Direction::from_port, batch.first(handled));
+      if (options.taps_at_source) show_complete(origin.slot, Direction::from_port, batch.first(handled));
       show_complete(destination, Direction::to_port, batch.first(taken));
     }
     if (!full) continue;
@@ -98,7 +98,7 @@ std::size_t Segment::deliver_completed(Slot& source, Slot& destination, Frames f
     }
   }
   out.offered.add(offered);
-  source.port->counters.in.copies.add(offered);
+  origin.counters.copies.add(offered);
   return consumed;
 }
 

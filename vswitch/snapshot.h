@@ -1,5 +1,6 @@
-// Plain copies of a segment's state at one instant, for listings, metrics and tests. Taken on the worker
-// between two bursts, so that the equations of vswitch/counters.h hold in every snapshot, under traffic too.
+// Plain copies of a segment's state at one instant, for listings, metrics and tests. Taken while the
+// workers stand between two bursts, so that the equations of vswitch/counters.h hold in every snapshot, under
+// traffic too.
 #pragma once
 
 #include <array>
@@ -36,7 +37,9 @@ struct SegmentSnapshot {
   std::uint64_t offered = 0;
 };
 
-[[nodiscard]] inline DropValues values(const DropCounters& counters) noexcept {
+/// Of DropCounters or SharedDropCounters.
+template <typename Counters>
+[[nodiscard]] DropValues values(const Counters& counters) noexcept {
   DropValues result{};
   for (std::size_t i = 0; i < kDropReasons; ++i)
     result[i] = counters[i].value();

@@ -1,10 +1,15 @@
-// The switch of a lab: workers, the segments they own, and the ports attached to them, by name.
+// The switch of a lab: workers, segments, and the ports attached to them, by name. Each source of a port
+// belongs to a worker: the ports of a bridge are spread over all workers, those of a wire stay together, so
+// that a reply finds the worker awake, and further queues of a port go wherever there is least to do.
 //
-// Threads: any one thread at a time (the engine's main thread); everything that touches a segment is handed
-// to its worker. Ports belong to the caller and must outlive the switch or be detached first.
+// Threads: any one thread at a time (the engine's main thread) but a worker's; what touches a segment is done
+// while all workers stand between two bursts. Ports belong to the caller and must outlive the switch or be
+// detached first.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,16 +22,15 @@ namespace patchbay::vswitch {
 
 class Switch {
  public:
-  /// Throws std::system_error if a worker cannot start.
+  /// Throws std::system_error if a worker cannot start, std::invalid_argument for more than kMaxWorkers.
   explicit Switch(unsigned workers = 1);
   ~Switch();
   Switch(const Switch&) = delete;
   Switch& operator=(const Switch&) = delete;
 
-  /// Takes a segment in; segments are spread over the workers. The reference stays valid as long as the
-  /// switch.
+  /// Takes a segment in. The reference stays valid as long as the switch.
   Segment& add(std::unique_ptr<Segment> segment);
-  /// The same, on the worker of an attached port.
+  /// The same; all its ports will be on the worker of an attached port.
   Segment& add_beside(std::string_view port, std::unique_ptr<Segment> segment);
   /// Detaches what is attached and destroys the segment.
   void remove(Segment& segment);
@@ -40,6 +44,8 @@ class Switch {
   Port& replace(Port& port);
 
   [[nodiscard]] bool has_port(std::string_view name) const;
+  [[nodiscard]] unsigned worker_count() const noexcept { return static_cast<unsigned>(workers_.size()); }
+  /// The worker of the port's first source.
   [[nodiscard]] unsigned worker_of(std::string_view port) const;
   /// The thread of that number; lives as long as the switch.
   [[nodiscard]] Worker& worker(unsigned number) const { return *workers_.at(number); }
@@ -56,7 +62,7 @@ class Switch {
  private:
   struct Home {
     std::unique_ptr<Segment> segment;
-    unsigned worker;
+    std::optional<unsigned> worker;  // of all its ports
   };
   struct Place {
     Segment* segment;
@@ -64,9 +70,15 @@ class Switch {
     unsigned worker;
   };
   [[nodiscard]] const Place& place(std::string_view port) const;
+  /// Runs `task` while no worker forwards.
+  void change(const std::function<void()>& task);
+  [[nodiscard]] unsigned least_busy() const noexcept;
+  void start_sources(const Place& at);
+  void stop_sources(const Place& at);
 
   std::vector<Home> segments_;
   std::unordered_map<std::string, Place> ports_;
+  bool stopped_ = false;
   std::vector<std::unique_ptr<Worker>> workers_;  // last: they end before what they use
 };
 

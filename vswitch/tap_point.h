@@ -15,15 +15,16 @@ class TapPoint {
  public:
   virtual ~TapPoint() = default;
 
-  /// `frames` passed the tapped port in this direction, in order. Called on the worker that owns the port, on
-  /// the data path: no throw, no blocking, no allocation. The views are valid during the call only; bytes
-  /// beyond the header copy lie in the sender's memory and may change while they are read.
+  /// `frames` passed the tapped port in this direction, in order. Called on the worker that the frames came
+  /// in on, so on several at once, on the data path: no throw, no blocking, no allocation. The views are
+  /// valid during the call only; bytes beyond the header copy lie in the sender's memory and may change while
+  /// they are read.
   ///
   /// from_port: every frame that the segment took from the port, those it went on to drop included.
   /// to_port: frames that the port was given.
   /// While any port of a segment is tapped, the segment completes checksums and segments large frames first,
-  /// so `offload` leaves nothing to do, and gives each frame an id: the same at all taps of the segment, unique in the
-  /// process.
+  /// so `offload` leaves nothing to do, and gives each frame an id: the same at all taps of the segment,
+  /// unique in the process.
   virtual void frames(Direction direction, std::span<const FrameView* const> frames) noexcept = 0;
 };
 

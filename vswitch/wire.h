@@ -17,13 +17,15 @@ class Wire final : public Segment {
   Wire(std::string name, Options options) : Segment(std::move(name)), lossless_(options.lossless) {}
 
   [[nodiscard]] std::string_view kind() const noexcept override { return "wire"; }
+  /// What goes one way is soon answered the other way, by a worker that is awake.
+  [[nodiscard]] bool stays_together() const noexcept override { return true; }
   /// Cutting a cable takes the carrier from both ends.
   [[nodiscard]] bool carrier(PortIndex index) const noexcept override;
 
  private:
   static constexpr PortIndex kEnds = 2;
 
-  std::size_t distribute(PortIndex source, Frames frames, Workspace& workspace) override;
+  std::size_t distribute(const Origin& origin, Frames frames, Workspace& workspace) override;
   [[nodiscard]] std::size_t port_limit() const noexcept override { return kEnds; }
 
   bool lossless_;

@@ -176,8 +176,8 @@ void Worker::poll(PollSet::Clock::time_point now) {
   }
 }
 
-void Worker::add(Segment& segment, PortIndex index) {
-  ports_.add(segment, index, PollSet::Clock::now());
+void Worker::add(Segment& segment, PortIndex index, std::size_t source) {
+  ports_.add(segment, index, source, PollSet::Clock::now());
 }
 
 void Worker::remove(const Segment& segment, PortIndex index) {

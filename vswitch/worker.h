@@ -1,8 +1,8 @@
-// A switch thread: it owns segments and forwards between their ports, adapting from polling to sleeping as
-// traffic comes and goes. Everything that touches a segment runs on this thread, between two bursts, through
-// run().
+// A switch thread: it owns sources of ports and forwards what they have, adapting from polling to sleeping as
+// traffic comes and goes. What changes a segment is done between two bursts, on this thread through run(), or
+// while all workers of the segment stand still (Switch::change).
 //
-// While ports are active the worker polls them in turn, one burst each, and yields the core when nothing
+// While sources are active the worker polls them in turn, one burst each, and yields the core when nothing
 // moves, so that vCPUs and workers can share two cores. When no port is active it blocks in epoll and uses no
 // CPU.
 #pragma once
@@ -56,9 +56,12 @@ class Worker {
   /// As run(), but does not wait; `task` must not throw.
   void post(std::function<void()> task);
 
-  /// Start and end forwarding for one attached port. On the worker's thread only, that is within run().
-  void add(Segment& segment, PortIndex index);
+  /// Start forwarding for one source of an attached port, and end it for all. On the worker's thread, that is
+  /// within run(), or while the worker stands still.
+  void add(Segment& segment, PortIndex index, std::size_t source = 0);
   void remove(const Segment& segment, PortIndex index);
+  /// Sources it forwards for; as add().
+  [[nodiscard]] std::size_t source_count() const noexcept { return ports_.size(); }
 
   /// Ends the thread after the tasks posted so far. Any thread but its own; no effect the second time.
   void stop();

@@ -175,7 +175,7 @@ void VirtioBlock::carry_out(Request& request) noexcept {
     io_ended_.notify_all();
   }
   {
-    const std::lock_guard lock(mutex());
+    const std::lock_guard lock(locks());
     {
       const std::lock_guard io_lock(io_mutex_);
       current = request.generation == generation_;

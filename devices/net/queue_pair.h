@@ -1,7 +1,8 @@
 // One receive and one transmit queue of a virtio-net card, split or packed as the driver negotiated: the data
 // path is a template over the ring, and the choice is made once a burst.
 //
-// Not synchronised: the device's mutex covers each call.
+// Threads: visit() and what it reaches of one queue under that queue's part of the device's lock, everything
+// else under the whole.
 #pragma once
 
 #include <utility>

@@ -1,28 +1,31 @@
 // The receive side of a virtio-net queue pair (Virtio 1.2, 5.1.6.3 and 5.1.6.4): frames are copied into the
 // buffers the driver posted, and published once per burst. A template over the ring format.
 //
-// Not synchronised: the device's mutex covers each call.
+// Threads: the queue's part of the device's lock covers each call. push() can do its copying outside: several
+// workers then have frames on their way into buffers of the queue at once, and publish them in the order in
+// which they took the buffers, each what is ready when it is the oldest.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 
 #include "devices/net/frame_rules.h"
 #include "devices/net/net_header.h"
-#include "devices/net/segment_cursor.h"
+#include "devices/net/placement.h"
 #include "devices/virtio/ring.h"
 #include "vswitch/counters.h"
 #include "vswitch/frame.h"
+#include "vswitch/source.h"
 
 namespace patchbay::devices::net {
 
 template <virtio::DeviceRing Ring>
 class ReceiveQueue {
  public:
+  using Frames = std::span<const vswitch::FrameView* const>;
   struct Pushed {
     std::size_t frames;  // dealt with, from the front
     bool interrupt;      // the driver wants one
@@ -36,19 +39,56 @@ class ReceiveQueue {
   }
   void forget_error() noexcept { useless_buffer_ = false; }
 
-  /// Copies frames into posted buffers until one finds no room.
-  [[nodiscard]] Pushed push(std::span<const vswitch::FrameView* const> frames, const FrameRules& rules,
-                            vswitch::PortCounters::Out& out, CopyCounters& copied) noexcept {
+  /// Copies frames into posted buffers until one finds no room. `outside` is called with what copies, once or
+  /// several times, and may run it without the lock; then others may push meanwhile, up to
+  /// vswitch::kMaxWorkers at once.
+  template <typename Outside>
+  [[nodiscard]] Pushed push(Frames frames, const FrameRules& rules, vswitch::PortCounters::Out& out,
+                            vswitch::Counter& copied, Outside outside) noexcept {
+    Pushed pushed{0, false};
+    Placement placement;
+    Placed all;
+    for (bool more = true; more;) {
+      placement.clear();
+      more = place(frames.subspan(pushed.frames), rules, out, placement, all);
+      pushed.frames = all.frames;
+      if (placement.empty()) continue;
+      const unsigned turn = queue_up();
+      outside([&placement] { placement.copy(); });
+      pushed.interrupt |= publish(turn);
+    }
+    out.delivered.add(all.delivered);
+    out.bytes.add(all.bytes);
+    copied.add(all.bytes);
+    return pushed;
+  }
+
+ private:
+  static constexpr std::size_t kCacheLine = 64;
+
+  struct Placed {
+    std::size_t frames = 0;       // dealt with
+    std::uint64_t delivered = 0;  // of them
+    std::uint64_t bytes = 0;      // of delivered ones
+  };
+  enum class Outcome { placed, no_room, never_fits, plan_full };
+
+  /// Chooses buffers for frames from the front, and counts those that have none to go to. True if frames are
+  /// left that need another plan.
+  [[nodiscard]] bool place(Frames frames, const FrameRules& rules, vswitch::PortCounters::Out& out,
+                           Placement& placement, Placed& all) noexcept {
     using vswitch::DropReason;
     std::size_t handled = 0;
-    std::uint64_t delivered = 0;
-    std::uint64_t bytes = 0;
+    Outcome outcome = Outcome::placed;
     while (handled < frames.size()) {
+      if (placement.room() == 0) {
+        outcome = Outcome::plan_full;
+        break;
+      }
       if constexpr (virtio::BulkRing<Ring>) {
-        const std::size_t done = push_singles(frames.subspan(handled), rules, bytes);
+        const std::size_t done = place_singles(frames.subspan(handled), rules, placement, all);
         handled += done;
-        delivered += done;
-        if (handled == frames.size()) break;
+        if (done != 0) continue;
       }
       const vswitch::FrameView* const frame = frames[handled];
       if (!rules.accepted.covers(frame->offload)) {
@@ -57,35 +97,27 @@ class ReceiveQueue {
                  frame->length > rules.longest_frame) {
         out.drop(DropReason::too_long);  // 5.1.4.1: nothing beyond the MTU offered
       } else {
-        const Outcome outcome = deliver(*frame, rules);
-        if (outcome == Outcome::no_room) break;
-        if (outcome == Outcome::delivered) {
-          ++delivered;
-          bytes += frame->length;
+        outcome = place_scattered(*frame, rules, placement);
+        if (outcome == Outcome::no_room || outcome == Outcome::plan_full) break;
+        if (outcome == Outcome::placed) {
+          ++all.delivered;
+          all.bytes += frame->length;
         } else {
           out.drop(DropReason::too_long);
         }
       }
       ++handled;
     }
-    out.delivered.add(delivered);
-    out.bytes.add(bytes);
-    copied.into_guest.add(bytes);
-    return {handled, ring_.flush()};
+    all.frames += handled;
+    return outcome == Outcome::plan_full;
   }
 
- private:
-  static constexpr std::size_t kCacheLine = 64;
-  static constexpr std::size_t kPrefetchedTail = 512;
-
-  enum class Outcome { delivered, no_room, never_fits };
-
-  /// Delivers complete frames from the front that fit into a buffer of one element each; stops before the
-  /// first other frame or buffer. The buffers lie in another core's cache: all are asked for before the first
-  /// is written.
-  [[nodiscard]] std::size_t push_singles(std::span<const vswitch::FrameView* const> frames,
-                                         const FrameRules& rules, std::uint64_t& bytes) noexcept {
-    const std::size_t most = std::min(frames.size(), singles_.size());
+  /// Chooses buffers for complete frames from the front that fit into a buffer of one element each; stops
+  /// before the first other frame or buffer. The buffers lie in another core's cache: all are asked for
+  /// before the first is written.
+  [[nodiscard]] std::size_t place_singles(Frames frames, const FrameRules& rules, Placement& placement,
+                                          Placed& all) noexcept {
+    const std::size_t most = std::min(frames.size(), placement.room());
     const std::size_t count = ring_.pop_singles(std::span(singles_).first(most));
     for (const virtio::SingleChain& chain : std::span(singles_).first(count)) {
       prefetch_for_write(chain.data);
@@ -100,62 +132,44 @@ class ReceiveQueue {
           (frame.offload.flags | frame.offload.gso_type) != 0) [[unlikely]] {
         break;
       }
-      if (done + 1 < count) prefetch_tail(*frames[done + 1], singles_[done + 1]);
-      write_plain_header(chain.data, 1);
-      std::byte* to = chain.data + sizeof(NetHeader);
-      if (frame.length <= vswitch::kHeaderBytes) {
-        copy_small(to, frame.header.data(), frame.length);
-      } else {
-        std::memcpy(to, frame.header.data(), vswitch::kHeaderBytes);
-        to += vswitch::kHeaderBytes;
-        for (const vswitch::Piece& piece : frame.tail) {
-          std::memcpy(to, piece.data(), piece.size());
-          to += piece.size();
-        }
-      }
+      placement.add(frame, chain.data);
       ring_.complete(chain.id, needed);
-      bytes += frame.length;
+      all.bytes += frame.length;
     }
     ring_.put_back(count - done);
+    all.delivered += done;
     return done;
   }
 
-  /// Asks for what is behind the header bytes, at both ends of the copy, while the frame before is copied: a
-  /// copy of some 1,500 bytes is over before the processor's own prefetching has caught up with it.
-  static void prefetch_tail(const vswitch::FrameView& frame, const virtio::SingleChain& chain) noexcept {
-    if (frame.tail.empty()) return;
-    const std::span<const std::byte> from = frame.tail.front();
-    const std::size_t bytes = std::min({from.size(), std::size_t{chain.length}, kPrefetchedTail});
-    const std::byte* const to = chain.data + vswitch::kHeaderBytes;
-    for (std::size_t at = 0; at < bytes; at += kCacheLine) {
-      __builtin_prefetch(from.data() + at);
-      prefetch_for_write(to + at);
-    }
-  }
-
-  [[nodiscard]] Outcome deliver(const vswitch::FrameView& frame, const FrameRules& rules) noexcept {
+  [[nodiscard]] Outcome place_scattered(const vswitch::FrameView& frame, const FrameRules& rules,
+                                        Placement& placement) noexcept {
     const bool mergeable = (rules.acknowledged & kFeatureMergeableRx) != 0;
     const std::uint32_t needed = static_cast<std::uint32_t>(sizeof(NetHeader)) + frame.length;
     const typename Ring::Mark start = ring_.mark();
-    segments_.clear();
+    virtio::SegmentList& segments = placement.segments();
+    const std::size_t first = segments.size();
+    const auto take_back = [&](Outcome outcome) {
+      ring_.rewind(start);
+      segments.shrink(first);
+      return outcome;
+    };
 
-    // First collect buffers until the frame fits, then copy: nothing is written for a frame that does not.
+    // First collect buffers until the frame fits: nothing is written for a frame that does not.
     std::uint32_t room = 0;
     std::uint16_t buffers = 0;
     do {
       virtio::Chain chain;
-      const virtio::PopStatus status = ring_.pop(segments_, chain);
+      const virtio::PopStatus status = ring_.pop(segments, chain);
       if (status != virtio::PopStatus::chain) [[unlikely]] {
+        if (status == virtio::PopStatus::overlong && first != 0) return take_back(Outcome::plan_full);
         // All the driver can post is in hand, or in too many pieces: waiting would not help.
         const bool never = status == virtio::PopStatus::overlong || buffers == ring_.size();
-        ring_.rewind(start);
-        return never ? Outcome::never_fits : Outcome::no_room;
+        return take_back(never ? Outcome::never_fits : Outcome::no_room);
       }
       if (chain.readable != 0 || chain.writable_bytes < sizeof(NetHeader)) [[unlikely]] {
         // 5.1.6.3.1: buffers are writable and at least as large as the header.
-        ring_.rewind(start);
         useless_buffer_ = true;
-        return Outcome::no_room;
+        return take_back(Outcome::no_room);
       }
       // 5.1.6.4: every buffer but the last is filled completely.
       const auto used =
@@ -164,23 +178,38 @@ class ReceiveQueue {
       room += used;
       ++buffers;
     } while (room < needed && mergeable);
-    if (room < needed) [[unlikely]] {
-      ring_.rewind(start);  // the buffer stays for a frame that fits
-      return Outcome::never_fits;
-    }
-
-    const NetHeader header = encode_header(frame.offload, rules.accepted, buffers);
-    SegmentCursor cursor(segments_.segments());
-    cursor.write(std::as_bytes(std::span(&header, 1)));
-    cursor.write(frame.header_bytes());
-    for (const vswitch::Piece& piece : frame.tail)
-      cursor.write(piece);
-    return Outcome::delivered;
+    if (room < needed) [[unlikely]]
+      return take_back(Outcome::never_fits);  // the buffer stays for a frame that fits
+    placement.add(frame, encode_header(frame.offload, rules.accepted, buffers), first);
+    return Outcome::placed;
   }
 
+  /// Takes a place in the order of publishing for what was staged so far.
+  [[nodiscard]] unsigned queue_up() noexcept {
+    waiting_[next_turn_ % waiting_.size()] = {ring_.staged(), false};
+    return next_turn_++;
+  }
+  /// The frames of that turn are in their buffers. True if the driver wants an interrupt.
+  [[nodiscard]] bool publish(unsigned turn) noexcept {
+    waiting_[turn % waiting_.size()].ready = true;
+    if (turn != oldest_turn_) return false;
+    std::uint16_t end = 0;
+    do {
+      end = waiting_[oldest_turn_++ % waiting_.size()].staged;
+    } while (oldest_turn_ != next_turn_ && waiting_[oldest_turn_ % waiting_.size()].ready);
+    return ring_.flush(end);
+  }
+
+  struct Turn {
+    std::uint16_t staged = 0;
+    bool ready = false;
+  };
+
   Ring ring_;
-  virtio::SegmentList segments_;
   std::array<virtio::SingleChain, vswitch::kBurstFrames> singles_;
+  std::array<Turn, vswitch::kMaxWorkers> waiting_;
+  unsigned oldest_turn_ = 0;
+  unsigned next_turn_ = 0;
   bool useless_buffer_ = false;
 };
 

@@ -1,8 +1,8 @@
 // The transmit side of a virtio-net queue pair (Virtio 1.2, 5.1.6.2): chains become frame views whose tails
 // stay in guest memory until release() hands the chains back. A template over the ring format.
 //
-// Not synchronised: the device's mutex covers each call. A reset between pull() and release() is the device's
-// business.
+// Not synchronised: the queue's part of the device's lock covers each call. A reset between pull() and
+// release() is the device's business.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,7 @@ class TransmitQueue {
   /// release() leaves is always a suffix of the ring. True if the driver wants an interrupt for what was
   /// handed back.
   [[nodiscard]] bool pull(vswitch::Burst& burst, const FrameRules& rules, vswitch::PortCounters::In& in,
-                          CopyCounters& copied) noexcept {
+                          vswitch::Counter& copied) noexcept {
     std::uint64_t copied_bytes = 0;
     // At most what waits now: a driver that adds chains as fast as they are refused cannot hold the worker.
     for (std::size_t waiting = ring_.available(); waiting != 0 && burst.has_room();) {
@@ -66,7 +66,7 @@ class TransmitQueue {
       ring_.complete(chain.id, 0);
     }
     pulled_count_ = burst.size();
-    copied.out_of_guest.add(copied_bytes);
+    copied.add(copied_bytes);
     return ring_.flush();
   }
 

@@ -62,20 +62,23 @@ VirtioNet::VirtioNet(std::string name, const VirtioNetConfig& config)
     : Device(kDeviceType, offered(checked(name, config)), 2U * config.queue_pairs + 1, config.queue_size),
       Port(std::move(name)),
       mac_(config.mac),
-      wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      pair_count_(config.queue_pairs),
+      lanes_(std::make_unique<Lane[]>(config.queue_pairs)),
       config_{config.mac,
               config.link_up ? kLinkUp : std::uint16_t{0},
               config.queue_pairs,
               config.mtu,
               kSpeed,
               kFullDuplex,
-              {}},
-      pair_count_(config.queue_pairs),
-      pairs_(std::make_unique<QueuePair[]>(config.queue_pairs)) {
-  if (!wake_) {
-    throw std::system_error(
-        errno, std::generic_category(),
-        "cannot create an eventfd for " + this->name() + "; raise the limit of open files (ulimit -n)");
+              {}} {
+  for (unsigned pair = 0; pair < pair_count_; ++pair) {
+    lanes_[pair].wake.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (!lanes_[pair].wake) {
+      throw std::system_error(
+          errno, std::generic_category(),
+          "cannot create an eventfd for " + this->name() + "; raise the limit of open files (ulimit -n)");
+    }
+    if (pair != 0) lanes_[pair].source = std::make_unique<PairSource>(*this, pair);
   }
   filter_.reset(mac_);
   rules_.longest_frame = config.mtu + kEthernetHeader + kVlanTag;
@@ -85,71 +88,87 @@ VirtioNet::VirtioNet(std::string name, const VirtioNetConfig& config)
 // --- data path
 // -----------------------------------------------------------------------------------------------
 
-void VirtioNet::pull(vswitch::Burst& burst) {
-  const std::lock_guard lock(mutex());
-  if (!live()) return;
-  for (unsigned i = 0; i < active_pairs_ && burst.empty(); ++i) {
-    const unsigned index = next_pair_;
-    next_pair_ = index + 1 < active_pairs_ ? index + 1 : 0;
-    QueuePair& pair = pairs_[index];
-    const bool interrupt =
-        pair.visit([&](auto& queues) { return queues.transmit.pull(burst, rules_, counters.in, copied_); });
+void VirtioNet::pull_from(unsigned index, vswitch::Burst& burst) {
+  Lane& lane = lanes_[index];
+  bool broken = false;
+  {
+    const std::lock_guard part(transmit_part(index));
+    if (index >= active_pairs_ || !live()) return;
+    vswitch::PortCounters::In& in = index == 0 ? counters.in : lane.source->received();
+    const bool interrupt = lane.queues.visit([&](auto& queues) {
+      const bool wanted = queues.transmit.pull(burst, rules_, in, lane.copied.out_of_guest);
+      broken = queues.transmit.ring().error() != virtio::RingError::none;
+      return wanted;
+    });
     if (interrupt) raise_queue_interrupt(2 * index + kTransmitQueue);
-    pulled_pair_ = index;
-    stop_if_broken(pair);
+    lane.pull_outstanding = !burst.empty();
   }
-  pull_outstanding_ = !burst.empty();
+  if (broken) [[unlikely]]
+    stop_if_broken(index);
 }
 
-void VirtioNet::release(std::size_t consumed) {
-  const std::lock_guard lock(mutex());
+void VirtioNet::release_to(unsigned index, std::size_t consumed) {
+  Lane& lane = lanes_[index];
+  const std::lock_guard part(transmit_part(index));
   // A burst in flight is completed even if the driver has just cleared bus mastering: its buffers would be
   // lost.
-  if (!std::exchange(pull_outstanding_, false) || !running()) return;
-  if (pairs_[pulled_pair_].visit([&](auto& queues) { return queues.transmit.release(consumed); }))
-    raise_queue_interrupt(2 * pulled_pair_ + kTransmitQueue);
+  if (!std::exchange(lane.pull_outstanding, false) || !running()) return;
+  if (lane.queues.visit([&](auto& queues) { return queues.transmit.release(consumed); }))
+    raise_queue_interrupt(2 * index + kTransmitQueue);
 }
 
-void VirtioNet::stop_if_broken(QueuePair& pair) noexcept {
-  if (const virtio::RingError error = pair.error(); error != virtio::RingError::none) [[unlikely]]
-    stop(error);
+void VirtioNet::stop_if_broken(unsigned index) noexcept {
+  const std::lock_guard lock(locks());
+  // The driver may have reset the device since.
+  const virtio::RingError error = lanes_[index].queues.error();
+  if (error != virtio::RingError::none && running()) stop(error);
 }
 
 std::size_t VirtioNet::push(Frames frames) {
-  const std::lock_guard lock(mutex());
+  std::unique_lock held(receive_part(0));
   if (!rules_.link_up) {
     counters.out.drop(vswitch::DropReason::link_down, frames.size());
     return frames.size();
   }
-  if (!live() || !pairs_[0].visit([](auto& queues) { return queues.receive.ring().enabled(); })) {
+  if (active_pairs_ == 1 && filter_.passes_all()) return push_to(0, frames, held);
+  return push_sorted(frames, held);
+}
+
+std::size_t VirtioNet::push_to(unsigned index, Frames frames,
+                               std::unique_lock<virtio::QueueLocks::Part>& held) noexcept {
+  Lane& lane = lanes_[index];
+  if (!live()) {
     counters.out.drop(vswitch::DropReason::not_ready, frames.size());
     return frames.size();
   }
-  if (active_pairs_ == 1 && filter_.passes_all()) return push_to(0, frames);
-  return push_sorted(frames);
-}
-
-std::size_t VirtioNet::push_to(unsigned index, Frames frames) noexcept {
-  QueuePair& pair = pairs_[index];
-  const auto pushed = pair.visit([&](auto& queues) {
-    const auto result = queues.receive.push(frames, rules_, counters.out, copied_);
-    return std::pair(result.frames, result.interrupt);
+  const auto outside = [&](auto copy) {
+    if (shared()) {
+      receive_part(index).lease(held, copy);
+    } else {
+      copy();
+    }
+  };
+  bool ready = true;
+  bool broken = false;
+  const std::size_t pushed = lane.queues.visit([&](auto& queues) -> std::size_t {
+    ready = queues.receive.ring().enabled();
+    if (!ready) return 0;
+    const auto result = queues.receive.push(frames, rules_, counters.out, lane.copied.into_guest, outside);
+    if (result.interrupt) raise_queue_interrupt(2 * index + kReceiveQueue);
+    broken = queues.receive.error() != virtio::RingError::none;
+    return result.frames;
   });
-  if (pushed.second) raise_queue_interrupt(2 * index + kReceiveQueue);
-  const virtio::RingError error = pair.error();
-  if (error != virtio::RingError::none) [[unlikely]] {
-    stop(error);
-    counters.out.drop(vswitch::DropReason::not_ready, frames.size() - pushed.first);
-    return frames.size();
+  if (ready && !broken) [[likely]]
+    return pushed;
+  counters.out.drop(vswitch::DropReason::not_ready, frames.size() - pushed);
+  if (broken) {
+    held.unlock();
+    stop_if_broken(index);
   }
-  return pushed.first;
+  return frames.size();
 }
 
-std::size_t VirtioNet::push_sorted(Frames frames) noexcept {
-  constexpr std::uint8_t kFiltered = 0xFF;
-  static_assert(kMaxQueuePairs < kFiltered);
-  frames = frames.first(std::min(frames.size(), vswitch::kBurstFrames));
-  std::array<std::uint8_t, vswitch::kBurstFrames> queue;
+std::size_t VirtioNet::sort(Frames frames, std::span<std::uint8_t> queue) const noexcept {
   std::size_t filtered = 0;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     queue[i] = !filter_.passes(*frames[i]) ? kFiltered
@@ -157,9 +176,17 @@ std::size_t VirtioNet::push_sorted(Frames frames) noexcept {
                                            : static_cast<std::uint8_t>(flow_hash(*frames[i]) % active_pairs_);
     if (queue[i] == kFiltered) ++filtered;
   }
+  return filtered;
+}
+
+std::size_t VirtioNet::push_sorted(Frames frames, std::unique_lock<virtio::QueueLocks::Part>& held) noexcept {
+  frames = frames.first(std::min(frames.size(), vswitch::kBurstFrames));
+  std::array<std::uint8_t, vswitch::kBurstFrames> queue;
+  std::size_t filtered = sort(frames, queue);
+  const unsigned pairs = active_pairs_;
   std::size_t handled = frames.size();
   std::size_t left_over = 0;  // found no room in their queue
-  for (unsigned index = 0; index < active_pairs_; ++index) {
+  for (unsigned index = 0; index < pairs; ++index) {
     std::array<const vswitch::FrameView*, vswitch::kBurstFrames> group;
     std::array<std::uint8_t, vswitch::kBurstFrames> place;
     std::size_t count = 0;
@@ -169,10 +196,14 @@ std::size_t VirtioNet::push_sorted(Frames frames) noexcept {
       group[count++] = frames[i];
     }
     if (count == 0) continue;
-    const std::size_t taken = push_to(index, Frames(group).first(count));
+    if (index != 0 || !held.owns_lock()) {
+      if (held.owns_lock()) held.unlock();
+      held = std::unique_lock(receive_part(index));
+    }
+    const std::size_t taken = push_to(index, Frames(group).first(count), held);
     left_over += count - taken;
     // With one queue, what follows a frame that found no room waits with it.
-    if (active_pairs_ == 1 && taken < count) {
+    if (pairs == 1 && taken < count) {
       handled = place[taken];
       filtered =
           static_cast<std::size_t>(std::count_if(queue.begin(), queue.end(), [&](const std::uint8_t& q) {
@@ -182,58 +213,75 @@ std::size_t VirtioNet::push_sorted(Frames frames) noexcept {
   }
   counters.out.drop(vswitch::DropReason::filtered, filtered);
   // With several, frames behind it may have been delivered already: a queue that is full loses frames.
-  if (active_pairs_ > 1) counters.out.drop(vswitch::DropReason::no_room, left_over);
+  if (pairs > 1) counters.out.drop(vswitch::DropReason::no_room, left_over);
   return handled;
 }
 
-bool VirtioNet::arm() {
-  const std::lock_guard lock(mutex());
-  armed_ = true;
-  if (!live()) return false;  // DRIVER_OK will wake the worker
+bool VirtioNet::arm(unsigned index) {
+  Lane& lane = lanes_[index];
   bool waiting = false;
-  for (unsigned index = 0; index < active_pairs_; ++index) {
-    waiting |=
-        pairs_[index].visit([](auto& queues) { return queues.transmit.ring().enable_notifications(); });
-    stop_if_broken(pairs_[index]);
+  bool broken = false;
+  {
+    const std::lock_guard part(transmit_part(index));
+    lane.armed = true;
+    if (index >= active_pairs_ || !live())
+      return false;  // DRIVER_OK and a new number of pairs wake the worker
+    waiting = lane.queues.visit([&](auto& queues) {
+      const bool chains = queues.transmit.ring().enable_notifications();
+      broken = queues.transmit.ring().error() != virtio::RingError::none;
+      return chains;
+    });
   }
+  if (broken) [[unlikely]]
+    stop_if_broken(index);
   return waiting;
 }
 
-void VirtioNet::disarm() {
+void VirtioNet::disarm(unsigned index) {
   {
-    const std::lock_guard lock(mutex());
-    armed_ = false;
-    if (live()) want_notifications(false);
+    const std::lock_guard part(transmit_part(index));
+    lanes_[index].armed = false;
+    if (index < active_pairs_ && live()) want_notifications(index, false);
   }
   std::uint64_t count = 0;
-  while (::read(wake_.get(), &count, sizeof count) < 0 && errno == EINTR) {
+  while (::read(lanes_[index].wake.get(), &count, sizeof count) < 0 && errno == EINTR) {
   }
 }
 
-void VirtioNet::wake() noexcept {
+void VirtioNet::wake(unsigned index) noexcept {
   // Fails only when the counter is full, and then the descriptor is readable anyway.
   const std::uint64_t one = 1;
-  while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+  while (::write(lanes_[index].wake.get(), &one, sizeof one) < 0 && errno == EINTR) {
   }
 }
 
-void VirtioNet::want_notifications(bool wanted) noexcept {
-  for (unsigned index = 0; index < active_pairs_; ++index) {
-    pairs_[index].visit([wanted](auto& queues) {
-      if (wanted) {
-        static_cast<void>(queues.transmit.ring().enable_notifications());
-      } else {
-        queues.transmit.ring().disable_notifications();
-      }
-    });
-  }
+void VirtioNet::wake_all() noexcept {
+  for (unsigned index = 0; index < active_pairs_; ++index)
+    wake(index);
+}
+
+void VirtioNet::want_notifications(unsigned index, bool wanted) noexcept {
+  lanes_[index].queues.visit([wanted](auto& queues) {
+    if (wanted) {
+      static_cast<void>(queues.transmit.ring().enable_notifications());
+    } else {
+      queues.transmit.ring().disable_notifications();
+    }
+  });
+}
+
+CopiedBytes VirtioNet::copied() const noexcept {
+  CopiedBytes sum;
+  for (unsigned index = 0; index < pair_count_; ++index)
+    sum += lanes_[index].copied;
+  return sum;
 }
 
 // --- control
 // -------------------------------------------------------------------------------------------------
 
 void VirtioNet::set_link(bool up) {
-  const std::lock_guard lock(mutex());
+  const std::lock_guard lock(locks());
   if (rules_.link_up == up) return;
   rules_.link_up = up;
   // 5.1.6.5.4: a driver that can is asked to announce itself, since the bridge forgot its address with the
@@ -245,10 +293,10 @@ void VirtioNet::set_link(bool up) {
 void VirtioNet::notify(unsigned queue) noexcept {
   if (queue >= queue_count()) return;
   {
-    const std::lock_guard lock(mutex());
+    const std::lock_guard lock(locks());
     if (has_feature(kFeatureControlQueue) && queue == control_queue()) return serve_control();
   }
-  wake();
+  if (queue / 2 < pair_count_) wake(queue / 2);
 }
 
 virtio::RingError VirtioNet::start_queue(unsigned index, const GuestMemory& memory,
@@ -260,7 +308,7 @@ virtio::RingError VirtioNet::start_queue(unsigned index, const GuestMemory& memo
     return control_.emplace<virtio::SplitRing>().enable(memory, setup);
   }
   if (index / 2 >= (has_feature(kFeatureMultiqueue) ? pair_count_ : 1)) return virtio::RingError::none;
-  return pairs_[index / 2].start(index % 2 == kReceiveQueue, memory, setup);
+  return lanes_[index / 2].queues.start(index % 2 == kReceiveQueue, memory, setup);
 }
 
 void VirtioNet::on_driver_ok() noexcept {
@@ -271,24 +319,24 @@ void VirtioNet::on_driver_ok() noexcept {
   if (live()) {
     const unsigned usable = has_feature(kFeatureMultiqueue) ? pair_count_ : 1;
     for (unsigned index = 0; index < usable; ++index) {
-      pairs_[index].visit([](auto& queues) {
+      lanes_[index].queues.visit([](auto& queues) {
         queues.receive.ring().disable_notifications();
         queues.transmit.ring().disable_notifications();
       });
     }
-    if (armed_) want_notifications(true);
+    if (lanes_[0].armed) want_notifications(0, true);
     serve_control();
   }
-  wake();  // chains may have been made available, and notified, before this
+  wake(0);  // chains may have been made available, and notified, before this
 }
 
 void VirtioNet::on_reset() noexcept {
-  for (unsigned index = 0; index < pair_count_; ++index)
-    pairs_[index].stop();
+  for (unsigned index = 0; index < pair_count_; ++index) {
+    lanes_[index].queues.stop();
+    lanes_[index].pull_outstanding = false;
+  }
   std::visit([](auto& ring) { ring.disable(); }, control_);
   active_pairs_ = 1;
-  next_pair_ = 0;
-  pull_outstanding_ = false;
   config_.mac = mac_;
   config_.status = rules_.link_up ? kLinkUp : std::uint16_t{0};
   filter_.reset(mac_);

@@ -2,13 +2,14 @@
 // of the transmit ring and pushes frames straight into the receive ring. Bytes beyond the header copy go from
 // one guest's memory to the other's in a single copy.
 //
-// Threads: the data path (pull, release, push, arm, disarm) belongs to the port's worker, registers to vCPU
-// threads; both meet on the device's mutex, once per burst. A driver may reset the device between pull() and
-// release(): the views stay readable, since guest memory stays mapped, and release() then does nothing.
+// A card may have several queue pairs (5.1.6.5.5): each transmit queue is a source of its own, so that
+// workers can share the card, and frames towards the guest go to the receive queue that their flow hashes to.
+// Commands of the control queue are carried out on the thread that notifies it (virtio_net_control.cpp).
 //
-// A card may have several queue pairs (5.1.6.5.5): one worker visits their transmit queues in turn, and
-// frames towards the guest go to the receive queue that their flow hashes to. Commands of the control queue
-// are carried out on the thread that notifies it (virtio_net_control.cpp).
+// Threads: the data path takes the part of the device's lock that belongs to its queue, once per burst;
+// registers, on vCPU threads, take the whole. Workers that push copy under a lease where the port is shared.
+// A driver may reset the device between pull() and release(): the views stay readable, since guest memory
+// stays mapped, and release() then does nothing.
 #pragma once
 
 #include <array>
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <variant>
@@ -51,28 +53,32 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   /// left.
   VirtioNet(std::string name, const VirtioNetConfig& config);
 
-  // vswitch::Port
-  void pull(vswitch::Burst& burst) override;
-  void release(std::size_t consumed) override;
+  // vswitch::Port; as a source it is transmitq1
+  void pull(vswitch::Burst& burst) override { pull_from(0, burst); }
+  void release(std::size_t consumed) override { release_to(0, consumed); }
+  [[nodiscard]] int wake_fd() const noexcept override { return lanes_[0].wake.get(); }
+  [[nodiscard]] bool arm() override { return arm(0); }
+  void disarm() override { disarm(0); }
+  [[nodiscard]] std::size_t source_count() const noexcept override { return pair_count_; }
+  [[nodiscard]] vswitch::Source& source(std::size_t number) noexcept override {
+    return number == 0 ? static_cast<vswitch::Source&>(*this) : *lanes_[number].source;
+  }
   [[nodiscard]] std::size_t push(std::span<const vswitch::FrameView* const> frames) override;
   [[nodiscard]] vswitch::OffloadSet accepts() const noexcept override {
     return accepted_offloads(accepted_.load(std::memory_order_acquire));
   }
-  [[nodiscard]] int wake_fd() const noexcept override { return wake_.get(); }
-  [[nodiscard]] bool arm() override;
-  void disarm() override;
   /// Frames in both directions are dropped as link_down while it is down; the driver sees the status change.
   void set_link(bool up) override;
 
   // virtio::Device
-  /// Queues of frames ring the worker's descriptor; the device asks for no notification on receive queues.
+  /// Queues of frames ring their pair's descriptor; the device asks for no notification on receive queues.
   /// Queues that may be the control queue call notify().
   [[nodiscard]] int doorbell(unsigned queue) const noexcept override {
-    return queue == 2 || queue + 1 == queue_count() ? -1 : wake_.get();
+    return queue == 2 || queue + 1 == queue_count() ? -1 : lanes_[queue / 2].wake.get();
   }
   void notify(unsigned queue) noexcept override;
 
-  [[nodiscard]] const CopyCounters& copied() const noexcept { return copied_; }
+  [[nodiscard]] CopiedBytes copied() const noexcept;
 
  private:
   // virtio::Device
@@ -102,16 +108,59 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   using Frames = std::span<const vswitch::FrameView* const>;
   using ControlRing = std::variant<virtio::SplitRing, virtio::PackedRing>;
 
-  void wake() noexcept;
+  /// The transmit queue of a pair other than the first.
+  class PairSource final : public vswitch::Source {
+   public:
+    PairSource(VirtioNet& card, unsigned pair) noexcept : Source(in_), card_(card), pair_(pair) {}
+    void pull(vswitch::Burst& burst) override { card_.pull_from(pair_, burst); }
+    void release(std::size_t consumed) override { card_.release_to(pair_, consumed); }
+    [[nodiscard]] int wake_fd() const noexcept override { return card_.lanes_[pair_].wake.get(); }
+    [[nodiscard]] bool arm() override { return card_.arm(pair_); }
+    void disarm() override { card_.disarm(pair_); }
+
+   private:
+    vswitch::PortCounters::In in_;
+    VirtioNet& card_;
+    unsigned pair_;
+  };
+
+  /// A queue pair with what belongs to it. Under the parts of its queues.
+  struct Lane {
+    QueuePair queues;
+    FileDescriptor wake;                 // eventfd of the transmit queue
+    std::unique_ptr<PairSource> source;  // none for the first pair
+    CopyCounters copied;
+    bool armed = false;
+    bool pull_outstanding = false;  // a pull whose chains are still ours
+  };
+
+  void pull_from(unsigned pair, vswitch::Burst& burst);
+  void release_to(unsigned pair, std::size_t consumed);
+  [[nodiscard]] bool arm(unsigned pair);
+  void disarm(unsigned pair);
+  void wake(unsigned pair) noexcept;
+  void wake_all() noexcept;
+  [[nodiscard]] virtio::QueueLocks::Part& receive_part(unsigned pair) const noexcept {
+    return locks().part(2 * pair + kReceiveQueue);
+  }
+  [[nodiscard]] virtio::QueueLocks::Part& transmit_part(unsigned pair) const noexcept {
+    return locks().part(2 * pair + kTransmitQueue);
+  }
   /// 5.1.2: queue 2 unless MQ was acknowledged, then the last.
   [[nodiscard]] unsigned control_queue() const noexcept {
     return has_feature(kFeatureMultiqueue) ? queue_count() - 1 : 2;
   }
-  void stop_if_broken(QueuePair& pair) noexcept;
-  [[nodiscard]] std::size_t push_to(unsigned pair, Frames frames) noexcept;
+  /// Takes the whole lock: the caller has no part.
+  void stop_if_broken(unsigned pair) noexcept;
+  /// `held` is the part of the receive queue; given up if the device has to stop.
+  [[nodiscard]] std::size_t push_to(unsigned pair, Frames frames,
+                                    std::unique_lock<virtio::QueueLocks::Part>& held) noexcept;
   /// Leaves out what the card does not take off the wire and spreads the rest over the queue pairs.
-  [[nodiscard]] std::size_t push_sorted(Frames frames) noexcept;
-  void want_notifications(bool wanted) noexcept;
+  [[nodiscard]] std::size_t push_sorted(Frames frames,
+                                        std::unique_lock<virtio::QueueLocks::Part>& held) noexcept;
+  /// Puts down, for each frame, its queue pair or kFiltered.
+  std::size_t sort(Frames frames, std::span<std::uint8_t> queue) const noexcept;
+  void want_notifications(unsigned pair, bool wanted) noexcept;
 
   // virtio_net_control.cpp
   void serve_control() noexcept;
@@ -123,24 +172,20 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   [[nodiscard]] bool set_mac_tables(std::span<const std::byte> data, std::uint64_t bytes) noexcept;
   [[nodiscard]] bool set_guest_offloads(FeatureSet offloads) noexcept;
 
+  static constexpr std::uint8_t kFiltered = 0xFF;
+  static_assert(kMaxQueuePairs < kFiltered);
+
   const MacAddress mac_;
-  FileDescriptor wake_;
-  // Under the device's mutex:
+  const unsigned pair_count_;
+  std::unique_ptr<Lane[]> lanes_;
+  // Changed under the whole lock, read under any part:
   ConfigSpace config_;
   FrameRules rules_;
   FrameFilter filter_;
-  const unsigned pair_count_;
-  std::unique_ptr<QueuePair[]> pairs_;
   unsigned active_pairs_ = 1;
-  unsigned next_pair_ = 0;    // where the next pull looks first
-  unsigned pulled_pair_ = 0;  // of the pull that is outstanding
   ControlRing control_;
-  bool armed_ = false;
-  bool pull_outstanding_ = false;  // a pull whose chains are still ours
-  // Of the worker:
-  CopyCounters copied_;
-  // Of both:
-  std::atomic<FeatureSet> accepted_{0};  // features behind rules_.accepted, for accepts()
+  // For accepts():
+  std::atomic<FeatureSet> accepted_{0};  // features behind rules_.accepted
 };
 
 }  // namespace patchbay::devices::net

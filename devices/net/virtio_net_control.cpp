@@ -72,7 +72,7 @@ void VirtioNet::serve_control(Ring& ring) noexcept {
   if (ring.flush()) raise_queue_interrupt(control_queue());
   if (ring.error() != virtio::RingError::none) return stop(ring.error());
   // The driver always notifies; what came in since the last look would be missed.
-  if (ring.enable_notifications()) wake();
+  if (ring.enable_notifications()) wake(0);
 }
 
 bool VirtioNet::execute(std::span<const std::byte> command, std::uint64_t bytes) noexcept {
@@ -111,9 +111,10 @@ bool VirtioNet::execute(std::span<const std::byte> command, std::uint64_t bytes)
       if (!has_feature(kFeatureMultiqueue) || number != 0 || !pairs || *pairs == 0 || *pairs > pair_count_)
         return false;
       active_pairs_ = *pairs;
-      next_pair_ = 0;
-      if (armed_) want_notifications(true);
-      wake();  // queues that join may hold chains already
+      for (unsigned index = 0; index < active_pairs_; ++index) {
+        if (lanes_[index].armed) want_notifications(index, true);
+      }
+      wake_all();  // queues that join may hold chains already
       return true;
     }
     case kOffloads: {

@@ -5,13 +5,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <chrono>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "devices/net/flow_hash.h"
@@ -81,9 +80,8 @@ VhostUserPort::VhostUserPort(std::string name, const VhostUserConfig& config)
     : Port(std::move(name)),
       offered_(offered(config)),
       mtu_(config.mtu),
-      wake_(make_epoll()),
-      restart_(make_eventfd()),
-      attention_(make_eventfd()) {
+      attention_(make_eventfd()),
+      locks_(std::max<std::size_t>(2 * std::size_t{config.queue_pairs}, 1)) {
   if (config.mtu < kSmallestMtu) {
     throw std::runtime_error(this->name() + ": MTU " + std::to_string(config.mtu) +
                              " is too small; use 68 to 65535");
@@ -92,13 +90,17 @@ VhostUserPort::VhostUserPort(std::string name, const VhostUserConfig& config)
     throw std::runtime_error(this->name() + ": " + std::to_string(config.queue_pairs) +
                              " queue pairs are not possible; use 1 to " + std::to_string(kMostPairs));
   }
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
-  if (::epoll_ctl(wake_.get(), EPOLL_CTL_ADD, restart_.get(), &event) != 0) {
-    throw std::system_error(errno, std::generic_category(), "cannot watch an eventfd");
+  for (unsigned i = 0; i < config.queue_pairs; ++i) {
+    QueuePair& pair = *pairs_.emplace_back(std::make_unique<QueuePair>());
+    pair.wake = make_epoll();
+    pair.restart = make_eventfd();
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    if (::epoll_ctl(pair.wake.get(), EPOLL_CTL_ADD, pair.restart.get(), &event) != 0) {
+      throw std::system_error(errno, std::generic_category(), "cannot watch an eventfd");
+    }
+    if (i != 0) pair.source = std::make_unique<PairSource>(*this, i);
   }
-  for (unsigned i = 0; i < config.queue_pairs; ++i)
-    pairs_.push_back(std::make_unique<QueuePair>());
   receivers_.reserve(config.queue_pairs);
   rules_.longest_frame = config.mtu + kEthernetHeader + kVlanTag;
   rules_.link_up = config.link_up;
@@ -106,39 +108,37 @@ VhostUserPort::VhostUserPort(std::string name, const VhostUserConfig& config)
 
 // --- data path -------------------------------------------------------------------------------------------
 
-void VhostUserPort::pull(vswitch::Burst& burst) {
-  const std::lock_guard lock(mutex_);
-  // One pair a pull, in turn, so that release() has one ring to complete.
-  for (std::size_t tried = 0; tried < pairs_.size(); ++tried) {
-    const std::size_t at = next_pair_;
-    if (++next_pair_ == pairs_.size()) next_pair_ = 0;
-    QueuePair& pair = *pairs_[at];
-    if (!pair.can_transmit()) continue;
-    const bool interrupt = pair.queues.visit([&](auto& queues) {
-      const bool wanted = queues.transmit.pull(burst, rules_, counters.in, copied_);
-      if (queues.transmit.ring().error() != RingError::none) [[unlikely]]
-        report();
-      return wanted;
-    });
-    if (interrupt && pair.call[kTransmit]) signal(pair.call[kTransmit].get());
-    if (burst.empty()) continue;
-    pull_outstanding_ = true;
-    pulled_pair_ = at;
-    return;
-  }
+void VhostUserPort::pull_from(std::size_t index, vswitch::Burst& burst) {
+  QueuePair& pair = *pairs_[index];
+  Part& part = transmit_part(index);
+  const std::lock_guard lock(part);
+  if (!pair.can_transmit()) return;
+  vswitch::PortCounters::In& in = index == 0 ? counters.in : pair.source->received();
+  const bool interrupt = pair.queues.visit([&](auto& queues) {
+    const bool wanted = queues.transmit.pull(burst, rules_, in, pair.copied.out_of_guest);
+    if (queues.transmit.ring().error() != RingError::none) [[unlikely]]
+      report();
+    return wanted;
+  });
+  if (interrupt && pair.call[kTransmit]) signal(pair.call[kTransmit].get());
+  if (burst.empty()) return;
+  pair.pull_outstanding = true;
+  part.begin_lease();
 }
 
-void VhostUserPort::release(std::size_t consumed) {
-  const std::lock_guard lock(mutex_);
-  if (!std::exchange(pull_outstanding_, false)) return;
-  QueuePair& pair = *pairs_[pulled_pair_];
+void VhostUserPort::release_to(std::size_t index, std::size_t consumed) {
+  QueuePair& pair = *pairs_[index];
+  Part& part = transmit_part(index);
+  const std::lock_guard lock(part);
+  if (!std::exchange(pair.pull_outstanding, false)) return;
+  part.end_lease();
   const bool interrupt =
       pair.queues.visit([consumed](auto& queues) { return queues.transmit.release(consumed); });
   if (interrupt && pair.call[kTransmit]) signal(pair.call[kTransmit].get());
 }
 
-std::size_t VhostUserPort::push(std::span<const vswitch::FrameView* const> frames) {
-  const std::lock_guard lock(mutex_);
+std::size_t VhostUserPort::push(Frames frames) {
+  std::unique_lock held(receive_part(0));
   if (!rules_.link_up) {
     counters.out.drop(vswitch::DropReason::link_down, frames.size());
     return frames.size();
@@ -147,20 +147,34 @@ std::size_t VhostUserPort::push(std::span<const vswitch::FrameView* const> frame
     counters.out.drop(vswitch::DropReason::not_ready, frames.size());
     return frames.size();
   }
-  if (receivers_.size() > 1) return push_steered(frames);
-  bool interrupt = false;
+  const std::size_t receivers = receivers_.size();
   const std::size_t pair = receivers_.front();
-  const std::size_t pushed = push_to(pair, frames, interrupt);
+  if (receivers > 1 || pair != 0) held.unlock();
+  if (receivers > 1) return push_steered(frames);
+  if (!held.owns_lock()) held = std::unique_lock(receive_part(pair));
+  bool interrupt = false;
+  const std::size_t pushed = push_to(pair, frames, interrupt, held);
   if (interrupt) signal(pairs_[pair]->call[kReceive].get());
   return pushed;
 }
 
-std::size_t VhostUserPort::push_to(std::size_t index, std::span<const vswitch::FrameView* const> frames,
-                                   bool& interrupt) noexcept {
+std::size_t VhostUserPort::push_to(std::size_t index, Frames frames, bool& interrupt,
+                                   std::unique_lock<Part>& held) noexcept {
   QueuePair& pair = *pairs_[index];
+  if (!pair.can_receive()) {
+    counters.out.drop(vswitch::DropReason::not_ready, frames.size());
+    return frames.size();
+  }
+  const auto outside = [&](auto copy) {
+    if (shared()) {
+      receive_part(index).lease(held, copy);
+    } else {
+      copy();
+    }
+  };
   bool broken = false;
   const std::size_t pushed = pair.queues.visit([&](auto& queues) {
-    const auto result = queues.receive.push(frames, rules_, counters.out, copied_);
+    const auto result = queues.receive.push(frames, rules_, counters.out, pair.copied.into_guest, outside);
     interrupt |= result.interrupt && pair.call[kReceive].valid();
     broken = queues.receive.error() != RingError::none;
     return result.frames;
@@ -168,34 +182,45 @@ std::size_t VhostUserPort::push_to(std::size_t index, std::span<const vswitch::F
   if (!broken) [[likely]]
     return pushed;
   report();
-  find_receivers();
   counters.out.drop(vswitch::DropReason::not_ready, frames.size() - pushed);
+  // Whom to tell of the frames in front is forgotten with the ring.
+  interrupt = false;
+  held.unlock();
+  const std::lock_guard whole(locks_);
+  find_receivers();
   return frames.size();
 }
 
 // Frames of one flow go to one queue. Runs of frames for the same queue are pushed as they come, so that what
 // finds no room is a suffix.
-std::size_t VhostUserPort::push_steered(std::span<const vswitch::FrameView* const> frames) noexcept {
+std::size_t VhostUserPort::push_steered(Frames frames) noexcept {
+  frames = frames.first(std::min(frames.size(), vswitch::kBurstFrames));
+  std::array<std::uint16_t, vswitch::kBurstFrames> queue;
+  {
+    const std::lock_guard part(receive_part(0));
+    if (receivers_.empty()) {
+      counters.out.drop(vswitch::DropReason::not_ready, frames.size());
+      return frames.size();
+    }
+    for (std::size_t i = 0; i < frames.size(); ++i)
+      queue[i] = receivers_[net::flow_hash(*frames[i]) % receivers_.size()];
+  }
   std::array<bool, kMostPairs> interrupt{};
-  const auto queue_of = [this](const vswitch::FrameView& frame) {
-    return receivers_[net::flow_hash(frame) % receivers_.size()];
-  };
   std::size_t done = 0;
-  while (done < frames.size() && !receivers_.empty()) {
-    const std::size_t pair = queue_of(*frames[done]);
+  while (done < frames.size()) {
+    const std::size_t pair = queue[done];
     std::size_t end = done + 1;
-    while (end < frames.size() && queue_of(*frames[end]) == pair)
+    while (end < frames.size() && queue[end] == pair)
       ++end;
-    const std::size_t pushed = push_to(pair, frames.subspan(done, end - done), interrupt[pair]);
+    std::unique_lock held(receive_part(pair));
+    const std::size_t pushed = push_to(pair, frames.subspan(done, end - done), interrupt[pair], held);
     done += pushed;
     if (done < end) break;
   }
-  if (receivers_.empty() && done < frames.size()) {
-    counters.out.drop(vswitch::DropReason::not_ready, frames.size() - done);
-    done = frames.size();
-  }
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
-    if (interrupt[i]) signal(pairs_[i]->call[kReceive].get());
+    if (!interrupt[i]) continue;
+    const std::lock_guard part(receive_part(i));
+    if (pairs_[i]->call[kReceive]) signal(pairs_[i]->call[kReceive].get());
   }
   return done;
 }
@@ -204,15 +229,15 @@ vswitch::OffloadSet VhostUserPort::accepts() const noexcept {
   return net::accepted_offloads(acknowledged_.load(std::memory_order_acquire));
 }
 
-bool VhostUserPort::arm() {
-  const std::lock_guard lock(mutex_);
-  armed_ = true;
+bool VhostUserPort::arm(std::size_t index) {
+  QueuePair& pair = *pairs_[index];
+  const std::lock_guard part(transmit_part(index));
+  pair.armed = true;
   bool waiting = false;
-  for (const auto& pair : pairs_) {
-    if (!pair->can_transmit()) continue;
+  if (pair.can_transmit()) {
     // A peer that gave no descriptor has to be polled.
-    pair->queues.visit([&](auto& queues) {
-      waiting |= queues.transmit.ring().enable_notifications() || !pair->kick[kTransmit];
+    pair.queues.visit([&](auto& queues) {
+      waiting = queues.transmit.ring().enable_notifications() || !pair.kick[kTransmit];
       if (queues.transmit.ring().error() != RingError::none) report();
     });
   }
@@ -221,38 +246,34 @@ bool VhostUserPort::arm() {
   return waiting;
 }
 
-void VhostUserPort::disarm() {
+void VhostUserPort::disarm(std::size_t index) {
+  QueuePair& pair = *pairs_[index];
   {
-    const std::lock_guard lock(mutex_);
-    armed_ = false;
-    for (const auto& pair : pairs_) {
-      if (pair->can_transmit())
-        pair->queues.visit([](auto& queues) { queues.transmit.ring().disable_notifications(); });
-    }
+    const std::lock_guard part(transmit_part(index));
+    pair.armed = false;
+    if (pair.can_transmit())
+      pair.queues.visit([](auto& queues) { queues.transmit.ring().disable_notifications(); });
   }
   // Edge-triggered: taking the events is enough, and the peer's descriptors are never read.
-  std::array<epoll_event, 16> events;
-  while (::epoll_wait(wake_.get(), events.data(), static_cast<int>(events.size()), 0) ==
+  std::array<epoll_event, 4> events;
+  while (::epoll_wait(pair.wake.get(), events.data(), static_cast<int>(events.size()), 0) ==
          static_cast<int>(events.size())) {
   }
 }
 
 void VhostUserPort::report() noexcept {
-  if (std::exchange(reported_, true)) return;
+  if (reported_.exchange(true)) return;
   signal(attention_.get());
 }
 
-// --- control ---------------------------------------------------------------------------------------------
-
-std::unique_lock<std::mutex> VhostUserPort::lock_at_rest() const {
-  std::unique_lock lock(mutex_);
-  while (pull_outstanding_) {
-    lock.unlock();
-    std::this_thread::sleep_for(std::chrono::microseconds(10));
-    lock.lock();
-  }
-  return lock;
+net::CopiedBytes VhostUserPort::copied() const noexcept {
+  net::CopiedBytes sum;
+  for (const auto& pair : pairs_)
+    sum += pair->copied;
+  return sum;
 }
+
+// --- control ---------------------------------------------------------------------------------------------
 
 void VhostUserPort::find_receivers() noexcept {
   receivers_.clear();  // capacity for all was reserved
@@ -262,12 +283,12 @@ void VhostUserPort::find_receivers() noexcept {
 }
 
 void VhostUserPort::set_link(bool up) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   rules_.link_up = up;
 }
 
 void VhostUserPort::set_features(FeatureSet features) {
-  const auto lock = lock_at_rest();
+  const std::lock_guard lock(locks_);
   rules_.acknowledged = features;
   rules_.accepted = net::accepted_offloads(features);
   acknowledged_.store(features, std::memory_order_release);
@@ -275,12 +296,12 @@ void VhostUserPort::set_features(FeatureSet features) {
 
 void VhostUserPort::set_memory(std::shared_ptr<const PeerMemory> memory) {
   std::shared_ptr<const PeerMemory> old;  // unmapped after the lock is given up
-  const auto lock = lock_at_rest();
+  const std::lock_guard lock(locks_);
   old = std::exchange(memory_, std::move(memory));
 }
 
 RingError VhostUserPort::start(unsigned index, const virtio::RingSetup& setup) {
-  const auto lock = lock_at_rest();
+  const std::lock_guard lock(locks_);
   QueuePair& pair = *pairs_[index / 2];
   if (memory_ == nullptr) return RingError::unmapped_ring;
   const bool receive = index % 2 == kReceive;
@@ -290,14 +311,14 @@ RingError VhostUserPort::start(unsigned index, const virtio::RingSetup& setup) {
     if (receive) {
       queues.receive.forget_error();
       queues.receive.ring().disable_notifications();
-    } else if (armed_) {
+    } else if (pair.armed) {
       static_cast<void>(queues.transmit.ring().enable_notifications());
     } else {
       queues.transmit.ring().disable_notifications();
     }
   });
   find_receivers();
-  signal(restart_.get());  // chains may have been made available before
+  signal(pair.restart.get());  // chains may have been made available before
   return RingError::none;
 }
 
@@ -312,24 +333,25 @@ std::uint16_t VhostUserPort::stop_locked(unsigned index) noexcept {
 }
 
 std::uint16_t VhostUserPort::stop(unsigned index) {
-  const auto lock = lock_at_rest();
+  const std::lock_guard lock(locks_);
   return stop_locked(index);
 }
 
 void VhostUserPort::set_enabled(unsigned index, bool enabled) {
-  const auto lock = lock_at_rest();
+  const std::lock_guard lock(locks_);
   pairs_[index / 2]->enabled[index % 2] = enabled;
   find_receivers();
-  signal(restart_.get());
+  signal(pairs_[index / 2]->restart.get());
 }
 
 void VhostUserPort::replace_kick(unsigned index, FileDescriptor fd) {
   FileDescriptor& kick = pairs_[index / 2]->kick[index % 2];
+  const int wake = pairs_[index / 2]->wake.get();
   if (index % 2 == kTransmit) {
-    if (kick) ::epoll_ctl(wake_.get(), EPOLL_CTL_DEL, kick.get(), nullptr);
+    if (kick) ::epoll_ctl(wake, EPOLL_CTL_DEL, kick.get(), nullptr);
     epoll_event event{};
     event.events = EPOLLIN | EPOLLET;
-    if (fd && ::epoll_ctl(wake_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) {
+    if (fd && ::epoll_ctl(wake, EPOLL_CTL_ADD, fd.get(), &event) != 0) {
       kick.reset();
       throw std::runtime_error("a notification descriptor cannot be watched");
     }
@@ -339,19 +361,19 @@ void VhostUserPort::replace_kick(unsigned index, FileDescriptor fd) {
 
 void VhostUserPort::set_kick(unsigned index, FileDescriptor fd) {
   require_eventfd(fd);
-  const auto lock = lock_at_rest();
+  const std::lock_guard lock(locks_);
   replace_kick(index, std::move(fd));
 }
 
 void VhostUserPort::set_call(unsigned index, FileDescriptor fd) {
   require_eventfd(fd);
-  const auto lock = lock_at_rest();
+  const std::lock_guard lock(locks_);
   pairs_[index / 2]->call[index % 2] = std::move(fd);
 }
 
 void VhostUserPort::disconnect() {
   std::shared_ptr<const PeerMemory> old;
-  const auto lock = lock_at_rest();
+  const std::lock_guard lock(locks_);
   for (unsigned index = 0; index < ring_count(); ++index) {
     stop_locked(index);
     replace_kick(index, {});
@@ -371,7 +393,7 @@ VhostUserPort::Error VhostUserPort::take_error() {
   std::uint64_t count = 0;
   while (::read(attention_.get(), &count, sizeof count) < 0 && errno == EINTR) {
   }
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   reported_ = false;
   Error error;
   error.memory_lost = memory_ != nullptr && memory_->lost();
@@ -395,12 +417,12 @@ VhostUserPort::RingState VhostUserPort::ring_state_locked(unsigned index) const 
 }
 
 VhostUserPort::RingState VhostUserPort::ring_state(unsigned index) const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   return ring_state_locked(index);
 }
 
 std::uint64_t VhostUserPort::memory_bytes() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   return memory_ != nullptr ? memory_->bytes() : 0;
 }
 

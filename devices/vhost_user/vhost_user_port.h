@@ -2,9 +2,10 @@
 // application that speaks vhost-user. The rings and queues are those of the in-process virtio-net device, so
 // frames take the same single-copy path; only who sets them up differs (session.h).
 //
-// Threads: the data path (pull, release, push, arm, disarm) belongs to the port's worker, everything under
-// "control" to one control thread; both meet on the port's mutex, once per burst. Control calls that take
-// memory or rings away wait, some microseconds, until the worker has released what it pulled.
+// Threads: everything under "control" belongs to one control thread. It meets the workers of the data path on
+// the port's lock, of which those take the part of their queue once per burst. From pull to release, and
+// while a push copies, a queue is on lease: control calls wait, some microseconds, until the worker is
+// through.
 #pragma once
 
 #include <array>
@@ -21,6 +22,7 @@
 #include "devices/net/frame_rules.h"
 #include "devices/net/queue_pair.h"
 #include "devices/vhost_user/peer_memory.h"
+#include "devices/virtio/queue_locks.h"
 #include "vswitch/port.h"
 
 namespace patchbay::devices::vhost_user {
@@ -43,19 +45,23 @@ class VhostUserPort final : public vswitch::Port {
   /// left.
   VhostUserPort(std::string name, const VhostUserConfig& config);
 
-  // vswitch::Port
-  void pull(vswitch::Burst& burst) override;
-  void release(std::size_t consumed) override;
+  // vswitch::Port; as a source it is the first transmit ring
+  void pull(vswitch::Burst& burst) override { pull_from(0, burst); }
+  void release(std::size_t consumed) override { release_to(0, consumed); }
+  [[nodiscard]] int wake_fd() const noexcept override { return pairs_[0]->wake.get(); }
+  [[nodiscard]] bool arm() override { return arm(0); }
+  void disarm() override { disarm(0); }
+  [[nodiscard]] std::size_t source_count() const noexcept override { return pairs_.size(); }
+  [[nodiscard]] vswitch::Source& source(std::size_t number) noexcept override {
+    return number == 0 ? static_cast<vswitch::Source&>(*this) : *pairs_[number]->source;
+  }
   [[nodiscard]] std::size_t push(std::span<const vswitch::FrameView* const> frames) override;
   [[nodiscard]] vswitch::OffloadSet accepts() const noexcept override;
-  [[nodiscard]] int wake_fd() const noexcept override { return wake_.get(); }
-  [[nodiscard]] bool arm() override;
-  void disarm() override;
   /// Frames in both directions are dropped as link_down while it is down. The protocol has no way to tell the
   /// guest.
   void set_link(bool up) override;
 
-  [[nodiscard]] const net::CopyCounters& copied() const noexcept { return copied_; }
+  [[nodiscard]] net::CopiedBytes copied() const noexcept;
 
   // --- control ---------------------------------------------------------------------------------------------
   // Rings are numbered as on the socket: receive ring of pair n 2n, transmit ring 2n + 1 (5.1.2).
@@ -100,11 +106,38 @@ class VhostUserPort final : public vswitch::Port {
   [[nodiscard]] std::uint64_t memory_bytes() const;
 
  private:
+  using Frames = std::span<const vswitch::FrameView* const>;
+  using Part = virtio::QueueLocks::Part;
+
+  /// The transmit ring of a pair other than the first.
+  class PairSource final : public vswitch::Source {
+   public:
+    PairSource(VhostUserPort& port, std::size_t pair) noexcept : Source(in_), port_(port), pair_(pair) {}
+    void pull(vswitch::Burst& burst) override { port_.pull_from(pair_, burst); }
+    void release(std::size_t consumed) override { port_.release_to(pair_, consumed); }
+    [[nodiscard]] int wake_fd() const noexcept override { return port_.pairs_[pair_]->wake.get(); }
+    [[nodiscard]] bool arm() override { return port_.arm(pair_); }
+    void disarm() override { port_.disarm(pair_); }
+
+   private:
+    vswitch::PortCounters::In in_;
+    VhostUserPort& port_;
+    std::size_t pair_;
+  };
+
+  /// Changed under the whole lock, used under the part of the ring.
   struct QueuePair {
     net::QueuePair queues;
+    FileDescriptor wake;     // epoll: restart and the kick of the transmit ring, edge-triggered
+    FileDescriptor restart;  // eventfd: a ring started
+    std::unique_ptr<PairSource> source;
     std::array<FileDescriptor, 2> kick;  // receive, transmit
     std::array<FileDescriptor, 2> call;
     std::array<bool, 2> enabled{};
+    // Under the transmit part:
+    bool armed = false;
+    bool pull_outstanding = false;
+    net::CopyCounters copied;
 
     [[nodiscard]] bool can_receive() const noexcept {
       return enabled[0] && queues.visit([](const auto& of) {
@@ -118,37 +151,35 @@ class VhostUserPort final : public vswitch::Port {
     }
   };
 
-  /// The mutex, at a moment when the worker has no frames of ours in hand.
-  [[nodiscard]] std::unique_lock<std::mutex> lock_at_rest() const;
+  void pull_from(std::size_t pair, vswitch::Burst& burst);
+  void release_to(std::size_t pair, std::size_t consumed);
+  [[nodiscard]] bool arm(std::size_t pair);
+  void disarm(std::size_t pair);
+  [[nodiscard]] Part& receive_part(std::size_t pair) const noexcept { return locks_.part(2 * pair); }
+  [[nodiscard]] Part& transmit_part(std::size_t pair) const noexcept { return locks_.part(2 * pair + 1); }
+
   [[nodiscard]] RingState ring_state_locked(unsigned index) const noexcept;
   std::uint16_t stop_locked(unsigned index) noexcept;
   void replace_kick(unsigned index, FileDescriptor fd);
   void find_receivers() noexcept;
-  [[nodiscard]] std::size_t push_to(std::size_t pair, std::span<const vswitch::FrameView* const> frames,
-                                    bool& interrupt) noexcept;
-  [[nodiscard]] std::size_t push_steered(std::span<const vswitch::FrameView* const> frames) noexcept;
+  /// `held` is the part of the receive ring; given up if the ring turned out to be broken.
+  [[nodiscard]] std::size_t push_to(std::size_t pair, Frames frames, bool& interrupt,
+                                    std::unique_lock<Part>& held) noexcept;
+  [[nodiscard]] std::size_t push_steered(Frames frames) noexcept;
   void report() noexcept;
 
   const virtio::FeatureSet offered_;
   const std::uint16_t mtu_;
-  FileDescriptor wake_;       // epoll: restart_ and the kicks of all transmit rings, edge-triggered
-  FileDescriptor restart_;    // eventfd: a ring started
   FileDescriptor attention_;  // eventfd
 
-  mutable std::mutex mutex_;
-  // Under the mutex:
+  mutable virtio::QueueLocks locks_;  // a part for each ring
+  std::vector<std::unique_ptr<QueuePair>> pairs_;
+  // Changed under the whole lock, read under any part:
   net::FrameRules rules_;
   std::shared_ptr<const PeerMemory> memory_;
-  std::vector<std::unique_ptr<QueuePair>> pairs_;
   std::vector<std::uint16_t> receivers_;  // pairs that can receive, for steering
-  std::size_t next_pair_ = 0;             // where the next pull begins
-  std::size_t pulled_pair_ = 0;
-  bool pull_outstanding_ = false;
-  bool armed_ = false;
-  bool reported_ = false;  // attention_ was raised and not yet answered
-  // Of the worker:
-  net::CopyCounters copied_;
-  // Of both:
+  // Of all:
+  std::atomic<bool> reported_{false};                // attention_ was raised and not yet answered
   std::atomic<virtio::FeatureSet> acknowledged_{0};  // as in rules_, for accepts()
 };
 

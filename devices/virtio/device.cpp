@@ -5,28 +5,32 @@
 namespace patchbay::devices::virtio {
 
 Device::Device(std::uint16_t type, FeatureSet features, unsigned queues, std::uint16_t maximum_queue_size)
-    : type_(type), offered_(features), maximum_queue_size_(maximum_queue_size), queues_(queues) {
+    : type_(type),
+      offered_(features),
+      maximum_queue_size_(maximum_queue_size),
+      locks_(queues),
+      queues_(queues) {
   reset_locked();
 }
 
 void Device::connect(Transport& transport) noexcept {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   transport_ = &transport;
 }
 
 void Device::disconnect() noexcept {
   reset();
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   transport_ = nullptr;
 }
 
 FeatureSet Device::driver_features() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   return driver_features_;
 }
 
 void Device::write_driver_features(unsigned half, std::uint32_t bits) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   // 2.2.1: the driver must not change features after FEATURES_OK. There are no features beyond bit 63.
   if ((status_ & kFeaturesOk) != 0 || half > 1) return;
   const unsigned shift = 32 * half;
@@ -34,12 +38,12 @@ void Device::write_driver_features(unsigned half, std::uint32_t bits) {
 }
 
 Status Device::status() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   return status_;
 }
 
 void Device::write_status(Status status) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   if (status == 0) {
     on_reset();
     reset_locked();
@@ -60,7 +64,7 @@ void Device::write_status(Status status) {
 }
 
 void Device::reset() {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   on_reset();
   reset_locked();
 }
@@ -76,12 +80,12 @@ void Device::reset_locked() noexcept {
 }
 
 Device::Queue Device::queue(unsigned index) const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   return index < queues_.size() ? queues_[index] : Queue{};
 }
 
 void Device::enable_queue(unsigned index) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   if (index >= queues_.size() || !queues_may_change() || queues_[index].enabled) return;
   Queue& queue = queues_[index];
   queue.setup.event_index = has_feature(kFeatureEventIndex);
@@ -99,7 +103,7 @@ void Device::enable_queue(unsigned index) {
 }
 
 std::uint8_t Device::config_generation() {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   if (config_changed_) {
     config_changed_ = false;
     ++config_generation_;
@@ -109,7 +113,7 @@ std::uint8_t Device::config_generation() {
 
 void Device::read_config(std::uint64_t offset, std::span<std::byte> data) {
   std::fill(data.begin(), data.end(), std::byte{0});
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   const std::span<const std::byte> bytes = config_bytes();
   if (offset >= bytes.size()) return;
   const std::size_t length = std::min<std::size_t>(data.size(), bytes.size() - offset);
@@ -117,7 +121,7 @@ void Device::read_config(std::uint64_t offset, std::span<std::byte> data) {
 }
 
 std::string_view Device::error() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(locks_);
   return to_string(error_);
 }
 

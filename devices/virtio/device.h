@@ -3,9 +3,10 @@
 // derives from Device and owns its rings; a transport (pci_transport.h) turns register accesses into the
 // calls below.
 //
-// Threads: every public call takes the device's mutex, so registers may be accessed from any vCPU thread
-// while a worker runs the data path. The hooks for the device type and the calls to the transport are made
-// with the mutex held, so a transport never sees an interrupt of a device that has been reset.
+// Threads: every public call takes the device's lock as a whole, so registers may be accessed from any vCPU
+// thread while workers run the data path, each with the part of its queue (queue_locks.h). The hooks for the
+// device type are made with the whole lock held, and the calls to the transport with at least a part, so a
+// transport never sees an interrupt of a device that has been reset.
 #pragma once
 
 #include <cstddef>
@@ -17,13 +18,14 @@
 
 #include "devices/guest_memory.h"
 #include "devices/virtio/features.h"
+#include "devices/virtio/queue_locks.h"
 #include "devices/virtio/ring.h"
 #include "devices/virtio/status.h"
 
 namespace patchbay::devices::virtio {
 
-/// What a device needs of its transport. Any thread; called with the device's mutex held, so no call may come
-/// back to the device.
+/// What a device needs of its transport. Any thread, several at once for different queues; called with the
+/// device's lock or a part of it held, so no call may come back to the device.
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -76,7 +78,7 @@ class Device {
   /// and DRIVER_OK, before the queue is enabled (4.1.4.3.2). Elsewhere nothing happens.
   template <typename Change>
   void configure_queue(unsigned index, Change change) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(locks_);
     if (index < queues_.size() && queues_may_change() && !queues_[index].enabled)
       change(queues_[index].setup);
   }
@@ -98,7 +100,7 @@ class Device {
   [[nodiscard]] std::string_view error() const;
 
  protected:
-  // --- hooks of the device type; the mutex is held ---------------------------------------------------------
+  // --- hooks of the device type; the lock is held ----------------------------------------------------------
   [[nodiscard]] virtual bool features_acceptable(FeatureSet) const noexcept { return true; }
   [[nodiscard]] virtual RingError start_queue(unsigned index, const GuestMemory& memory,
                                               const RingSetup& setup) noexcept = 0;
@@ -108,8 +110,9 @@ class Device {
   virtual void on_reset() noexcept = 0;
   [[nodiscard]] virtual std::span<const std::byte> config_bytes() const noexcept = 0;
 
-  // --- for the device type; call with the mutex held -------------------------------------------------------
-  [[nodiscard]] std::mutex& mutex() const noexcept { return mutex_; }
+  // --- for the device type; call with the lock held, or a part of it to look and to interrupt
+  // ---------------
+  [[nodiscard]] QueueLocks& locks() const noexcept { return locks_; }
   /// The driver is up: DRIVER_OK, no error.
   [[nodiscard]] bool running() const noexcept {
     return (status_ & (kDriverOk | kNeedsReset | kFailed)) == kDriverOk;
@@ -120,7 +123,7 @@ class Device {
   [[nodiscard]] bool has_feature(FeatureSet feature) const noexcept {
     return (driver_features_ & feature) != 0;
   }
-  /// Sets NEEDS_RESET (2.1.2) and tells the driver.
+  /// Sets NEEDS_RESET (2.1.2) and tells the driver. The whole lock is held.
   void stop(RingError error) noexcept;
   /// config_bytes() changed: tells the driver.
   void config_changed() noexcept;
@@ -138,7 +141,7 @@ class Device {
   const std::uint16_t maximum_queue_size_;
   Transport* transport_ = nullptr;
 
-  mutable std::mutex mutex_;
+  mutable QueueLocks locks_;  // a part for each queue
   Status status_ = 0;
   FeatureSet driver_features_ = 0;
   RingError error_ = RingError::none;

@@ -147,13 +147,13 @@ void PackedRing::rewind(const Mark& mark) noexcept {
   completed_ = mark.completed;
 }
 
-bool PackedRing::flush() noexcept {
-  if (completed_ == flushed_) return false;
+bool PackedRing::flush(std::uint16_t end) noexcept {
+  if (end == flushed_) return false;
   const std::uint16_t first_at = used_at_;
   const std::uint16_t before = used_position();
   std::uint16_t first_flags = 0;
   std::uint16_t descriptors = 0;
-  for (std::uint16_t i = flushed_; i != completed_;) {
+  for (std::uint16_t i = flushed_; i != end;) {
     std::byte* const entry = descriptor(used_at_);
     // 2.8.12.2: WRITE tells that the length counts.
     const std::uint32_t bytes = staged_[i % kMaxSize].bytes;
@@ -162,7 +162,7 @@ bool PackedRing::flush() noexcept {
     std::uint16_t length = lengths_[i % kMaxSize];
     std::uint16_t last = i++;
     if (in_order_ && bytes == 0) {
-      for (; i != completed_ && staged_[i % kMaxSize].bytes == 0; last = i++)
+      for (; i != end && staged_[i % kMaxSize].bytes == 0; last = i++)
         length = static_cast<std::uint16_t>(length + lengths_[i % kMaxSize]);
     }
     std::memcpy(entry + kPackedLength, &bytes, sizeof bytes);
@@ -179,7 +179,7 @@ bool PackedRing::flush() noexcept {
       used_wrap_ = !used_wrap_;
     }
   }
-  flushed_ = completed_;
+  flushed_ = end;
   in_hand_ = static_cast<std::uint16_t>(in_hand_ - descriptors);
   if (used_record_ != nullptr) store_record(PackedUsedRecord::moving(before, used_position()), used_record_);
   shared<std::uint16_t>(descriptor(first_at) + kPackedFlags).store(first_flags, std::memory_order_seq_cst);

@@ -83,8 +83,11 @@ class PackedRing {
   /// Stages the completion of the oldest popped chain that has none; `id` is that chain's. Precondition:
   /// there is one.
   void complete(std::uint16_t id, std::uint32_t bytes) noexcept;
-  /// Publishes what is staged. True if the driver wants an interrupt (2.8.7).
-  [[nodiscard]] bool flush() noexcept;
+  [[nodiscard]] std::uint16_t staged() const noexcept { return completed_; }
+  /// Publishes what is staged, or what was when staged() was `end`. True if the driver wants an interrupt
+  /// (2.8.7).
+  [[nodiscard]] bool flush() noexcept { return flush(completed_); }
+  [[nodiscard]] bool flush(std::uint16_t end) noexcept;
 
   /// Asks the driver to notify us of the next chain. True if one waits already.
   [[nodiscard]] bool enable_notifications() noexcept;

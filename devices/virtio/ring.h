@@ -87,6 +87,8 @@ class SegmentList {
   static constexpr std::size_t kCapacity = 256;
 
   void clear() noexcept { size_ = 0; }
+  /// Forgets the elements from `size` on.
+  void shrink(std::size_t size) noexcept { size_ = size; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool full() const noexcept { return size_ == kCapacity; }
   /// Precondition: !full().
@@ -177,8 +179,14 @@ concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& c
   /// Stages a used entry: `bytes` were written to the chain's writable elements.
   { ring.complete(id, bytes) }
   noexcept;
-  /// Publishes what is staged. True if the driver wants an interrupt for it.
+  /// How far entries are staged: a number to hand to flush().
+  { view.staged() }
+  noexcept->std::same_as<std::uint16_t>;
+  /// Publishes what is staged, or what was staged when staged() was so much. True if the driver wants an
+  /// interrupt for it.
   { ring.flush() }
+  noexcept->std::same_as<bool>;
+  { ring.flush(id) }
   noexcept->std::same_as<bool>;
   /// Asks the driver for notifications. True if chains wait already.
   { ring.enable_notifications() }

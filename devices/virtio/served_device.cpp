@@ -47,7 +47,7 @@ void ServedDevice::wake() noexcept {
 }
 
 void ServedDevice::served() noexcept {
-  const std::lock_guard lock(mutex());
+  const std::lock_guard lock(locks());
   if (live()) serve();
 }
 

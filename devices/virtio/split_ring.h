@@ -76,9 +76,11 @@ class SplitRing {
     std::memcpy(used_ + kUsedRing + sizeof element * (next_used_ & mask_), &element, sizeof element);
     ++next_used_;
   }
-  /// One store of used.idx for all staged entries; does nothing if there are none. True if the driver wants
-  /// an interrupt (2.7.7, 2.7.8.2).
-  [[nodiscard]] bool flush() noexcept;
+  [[nodiscard]] std::uint16_t staged() const noexcept { return next_used_; }
+  /// One store of used.idx for all staged entries, or those up to `end`; does nothing if there are none. True
+  /// if the driver wants an interrupt (2.7.7, 2.7.8.2).
+  [[nodiscard]] bool flush() noexcept { return flush(next_used_); }
+  [[nodiscard]] bool flush(std::uint16_t end) noexcept;
 
   /// Asks the driver to notify us of the next chain. True if one waits already (2.7.10).
   [[nodiscard]] bool enable_notifications() noexcept;
@@ -186,14 +188,14 @@ inline std::size_t SplitRing::pop_singles(std::span<SingleChain> chains) noexcep
   return taken;
 }
 
-inline bool SplitRing::flush() noexcept {
+inline bool SplitRing::flush(std::uint16_t end) noexcept {
   const std::uint16_t before = used_index_;
-  if (next_used_ == before) return false;
-  used_index_ = next_used_;
-  index(used_ + kUsedIndex).store(next_used_, std::memory_order_seq_cst);
+  if (end == before) return false;
+  used_index_ = end;
+  index(used_ + kUsedIndex).store(end, std::memory_order_seq_cst);
   if (event_index_) {
     const std::uint16_t event = index(avail_ + avail_used_event(size_)).load(std::memory_order_seq_cst);
-    return event_passed(event, next_used_, before);
+    return event_passed(event, end, before);
   }
   return (index(avail_ + kAvailFlags).load(std::memory_order_seq_cst) & kAvailNoInterrupt) == 0;
 }

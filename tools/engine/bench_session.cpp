@@ -195,15 +195,10 @@ traffic::MacBytes BenchSession::resolve(std::size_t from) {
   milliseconds delay = kFirstRetry;
   TrafficPort& port = *lab_[from].port;
   do {
-    lab_[from].worker->run([&] {
-      port.arp().resolve(ipv4_bytes(end.next_hop));
-      port.wake();
-    });
+    port.resolve(ipv4_bytes(end.next_hop));
     if (!pause(delay)) throw RequestError("the benchmark was ended");
     delay = std::min(2 * delay, kLastRetry);
-    std::optional<traffic::MacBytes> answer;
-    lab_[from].worker->run([&] { answer = port.arp().resolved(); });
-    if (answer) return *answer;
+    if (const auto answer = port.resolved()) return *answer;
   } while (Clock::now() < deadline);
   throw RequestError(
       fmt::format("{}: nobody answers ARP for the next hop {}", end.port, to_string(end.next_hop)),
@@ -276,7 +271,7 @@ std::vector<BenchSession::Direction> BenchSession::measure(Path& path, const Tri
   ++trial_;
   for (std::size_t i = 0; i < 2; ++i) {
     const auto peer = static_cast<std::uint8_t>(1 - i);
-    path[i].worker->run([&] { path[i].port->expect({peer, trial_, trial.latency}); });
+    path[i].port->expect({peer, trial_, trial.latency});
   }
   for (const std::size_t i : trial.senders) {
     path[i].worker->run([&] {
@@ -310,7 +305,7 @@ std::vector<BenchSession::Direction> BenchSession::measure(Path& path, const Tri
       Direction& one = result[n];
       const std::size_t i = one.from = trial.senders[n];
       path[i].worker->run([&] { one.sent = path[i].port->send_report(); });
-      path[1 - i].worker->run([&] { one.received = path[1 - i].port->receive_report(); });
+      one.received = path[1 - i].port->receive_report();
       missing += one.sent.sent - std::min(one.sent.sent, one.received.frames);
       arrived += one.received.frames + one.received.duplicates;
     }
@@ -330,7 +325,7 @@ std::vector<BenchSession::Direction> BenchSession::measure(Path& path, const Tri
   if (trial.latency) {
     for (Direction& one : result) {
       const Station& sink = path[1 - one.from];
-      sink.worker->run([&] { one.latency = sink.port->latency(); });
+      one.latency = sink.port->latency();
     }
   }
   return result;

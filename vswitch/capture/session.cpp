@@ -9,10 +9,12 @@
 #include <cstring>
 #include <ctime>
 #include <limits>
+#include <mutex>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
 
+#include "vswitch/brief_mutex.h"
 #include "vswitch/capture/block_ring.h"
 #include "vswitch/capture/checksum.h"
 #include "vswitch/capture/filter.h"
@@ -46,12 +48,14 @@ constexpr PacketDirection relative_to_interface(Direction direction) noexcept {
 
 }  // namespace
 
-/// What the taps on one worker share: the ring they write to and the filter with its scratch memory.
+/// What the taps on one worker share: the ring they write to and the filter with its scratch memory. Frames
+/// towards a port come on the workers of their sources, so the taps take turns.
 struct CaptureSession::Channel {
   Channel(unsigned worker_, const CaptureOptions& options)
       : worker(worker_), filter(options.filter), ring(std::max(options.ring_bytes, kMinRingBytes)) {}
 
   unsigned worker;
+  BriefMutex mutex;
   Filter filter;
   BlockRing ring;
 };
@@ -67,6 +71,7 @@ class CaptureSession::Tap final : public TapPoint {
 
   void frames(Direction direction, std::span<const FrameView* const> frames) noexcept override {
     if (session_.stopped_.load(std::memory_order_relaxed)) return;
+    const std::lock_guard lock(channel_.mutex);
     received.add(frames.size());
     EnhancedPacket packet;
     packet.interface = interface_;
@@ -81,7 +86,7 @@ class CaptureSession::Tap final : public TapPoint {
     session_.wake();
   }
 
-  // Written by the worker.
+  // Written under the mutex of the channel.
   Counter received;
   Counter accepted;
   Counter dropped;

@@ -12,10 +12,10 @@
 // after `max_packets`; detach the taps then too. What is in the ring is never lost, and interface statistics
 // end the stream.
 //
-// Threads: each tap is called on the worker that owns its port and neither waits nor allocates: frames that
-// find the ring full are counted, and reported in epb_dropcount of the next packet and in isb_ifdrop. read(),
-// finished(), arm() and wake_fd() belong to the writer. stop() and statistics() may be called from any
-// thread.
+// Threads: taps are called on the workers whose frames pass, and neither wait for the writer nor allocate:
+// frames that find the ring full are counted, and reported in epb_dropcount of the next packet and in
+// isb_ifdrop. read(), finished(), arm() and wake_fd() belong to the writer. stop() and statistics() may be
+// called from any thread.
 //
 // Frames are recorded as a wire would carry them: checksums left to the wire are completed. A frame left to
 // the wire to be segmented is recorded in one piece with a comment that says so; segments show none to a tap.

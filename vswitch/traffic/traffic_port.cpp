@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 #include <system_error>
 
 namespace patchbay::vswitch::traffic {
@@ -28,7 +29,7 @@ FileDescriptor make_eventfd() {
 }  // namespace
 
 TrafficPort::TrafficPort(const StationConfig& config)
-    : Port(config.port_name), arp_(config.mac, config.address), wake_(make_eventfd()) {}
+    : Port(config.port_name), wake_(make_eventfd()), arp_(config.mac, config.address) {}
 
 void TrafficPort::wake() noexcept {
   ::eventfd_write(wake_.get(), 1);
@@ -83,7 +84,27 @@ SendReport TrafficPort::send_report() const noexcept {
           std::chrono::nanoseconds(active_), std::chrono::nanoseconds(pacer_.paused())};
 }
 
+void TrafficPort::resolve(const Ipv4Bytes& address) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    arp_.resolve(address);
+    arp_waits_.store(true);
+  }
+  wake();
+}
+
+std::optional<MacBytes> TrafficPort::resolved() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return arp_.resolved();
+}
+
+LatencyHistogram TrafficPort::latency() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return latency_;
+}
+
 void TrafficPort::expect(const ReceiveOrder& order) noexcept {
+  const std::lock_guard lock(mutex_);
   expected_ = order;
   tracker_.reset(kMaxSequence + 1);
   latency_.reset();
@@ -91,6 +112,7 @@ void TrafficPort::expect(const ReceiveOrder& order) noexcept {
 }
 
 ReceiveReport TrafficPort::receive_report() const noexcept {
+  const std::lock_guard lock(mutex_);
   return {tracker_.unique(),
           tracker_.duplicates(),
           tracker_.reordered(),
@@ -108,7 +130,9 @@ void TrafficPort::advance(Cursor& cursor) const noexcept {
 
 void TrafficPort::pull(Burst& burst) {
   arp_in_burst_ = false;
-  if (const ArpStation::Frame* const frame = arp_.waiting()) [[unlikely]] {
+  if (arp_waits_.load(std::memory_order_relaxed)) [[unlikely]] {
+    const std::lock_guard lock(mutex_);
+    const ArpStation::Frame* const frame = arp_.waiting();
     FrameView& view = burst.next();
     view.length = ArpStation::kFrameBytes;
     view.offload = {};
@@ -141,7 +165,9 @@ void TrafficPort::pull(Burst& burst) {
 
 void TrafficPort::release(std::size_t consumed) {
   if (arp_in_burst_ && consumed != 0) {
+    const std::lock_guard lock(mutex_);
     arp_.sent();
+    arp_waits_.store(arp_.waiting() != nullptr);
     --consumed;
   }
   stalled_ = consumed != pulled_.sequence - next_.sequence;
@@ -154,6 +180,7 @@ void TrafficPort::release(std::size_t consumed) {
 }
 
 std::size_t TrafficPort::push(std::span<const FrameView* const> frames) {
+  const std::lock_guard lock(mutex_);
   const std::int64_t now = expected_.record_latency ? monotonic_now() : 0;
   std::uint64_t bytes = 0;
   for (const FrameView* const frame : frames) {
@@ -161,7 +188,8 @@ std::size_t TrafficPort::push(std::span<const FrameView* const> frames) {
     const std::optional<StreamTag> tag = tag_of(*frame);
     if (!tag || tag->stream != expected_.stream) [[unlikely]] {
       if (!tag && arp_.receive(*frame)) {
-        if (arp_.waiting() != nullptr) wake();
+        arp_waits_.store(arp_.waiting() != nullptr);
+        if (arp_waits_) wake();
       } else {
         ++foreign_;
       }

@@ -5,8 +5,8 @@
 // A trial sends one stream at a rate, on the worker's own thread: each pull sends what has become due, so
 // bursts are as short as the worker's passes.
 //
-// Threads: everything but the constructor, name() and sending() on the worker's thread (Worker::run), or
-// before the port is attached.
+// Threads: what concerns sending (shape, send, stop, send_report) on the worker's thread (Worker::run), or
+// before the port is attached; everything else on any thread.
 #pragma once
 
 #include <array>
@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "vswitch/brief_mutex.h"
 #include "vswitch/file_descriptor.h"
 #include "vswitch/port.h"
 #include "vswitch/traffic/arp_station.h"
@@ -75,9 +76,9 @@ class TrafficPort final : public Port {
   /// Throws std::system_error.
   explicit TrafficPort(const StationConfig& config);
 
-  [[nodiscard]] ArpStation& arp() noexcept { return arp_; }
-  /// Sends what arp() has to say, soon. To be called after ArpStation::resolve().
-  void wake() noexcept;
+  /// Asks for the MAC address of a neighbour, which resolved() gives once it is known.
+  void resolve(const Ipv4Bytes& address) noexcept;
+  [[nodiscard]] std::optional<MacBytes> resolved() const noexcept;
 
   /// The stream to send from now on. Allocates.
   void shape(const StreamShape& stream);
@@ -91,13 +92,13 @@ class TrafficPort final : public Port {
   /// Forgets what was received and counts for a new trial.
   void expect(const ReceiveOrder& order) noexcept;
   [[nodiscard]] ReceiveReport receive_report() const noexcept;
-  [[nodiscard]] const LatencyHistogram& latency() const noexcept { return latency_; }
+  [[nodiscard]] LatencyHistogram latency() const noexcept;
 
   void pull(Burst& burst) override;
   void release(std::size_t consumed) override;
   [[nodiscard]] std::size_t push(std::span<const FrameView* const> frames) override;
   [[nodiscard]] int wake_fd() const noexcept override { return wake_.get(); }
-  [[nodiscard]] bool arm() override { return sending() || arp_.waiting() != nullptr; }
+  [[nodiscard]] bool arm() override { return sending() || arp_waits_.load(); }
   void disarm() override;
   void set_link(bool) override {}
 
@@ -112,8 +113,8 @@ class TrafficPort final : public Port {
   void advance(Cursor& cursor) const noexcept;
   [[nodiscard]] bool all_sent() const noexcept;
   void finish(std::int64_t now) noexcept;
+  void wake() noexcept;
 
-  ArpStation arp_;
   FileDescriptor wake_;  // eventfd
 
   std::vector<FrameTemplate> templates_;  // by distinct size
@@ -130,6 +131,10 @@ class TrafficPort final : public Port {
   std::int64_t active_ = 0;  // duration of the trial once it is over
   std::atomic<bool> sending_{false};
 
+  // Of whoever pushes, and asks:
+  mutable BriefMutex mutex_;
+  ArpStation arp_;
+  std::atomic<bool> arp_waits_{false};  // arp_ has a frame to send; changed under the mutex
   ReceiveOrder expected_;
   SequenceTracker tracker_;
   LatencyHistogram latency_;

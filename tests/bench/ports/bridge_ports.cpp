@@ -55,7 +55,8 @@ class Bench {
       } else {
         guests_.push_back(std::make_unique<DrivenGuest<devices::testing::DriverRing>>(i));
       }
-      polled_.add(bridge_, bridge_.attach(guests_.back()->port()), now_);
+      guests_.back()->port().set_shared(false);  // one worker
+      polled_.add(bridge_, bridge_.attach(guests_.back()->port()), 0, now_);
     }
     learn();
   }

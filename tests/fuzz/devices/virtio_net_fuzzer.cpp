@@ -188,7 +188,7 @@ void forward(Guest& from, Guest& to, vswitch::Burst& burst, fuzz::Input& input) 
   const std::uint64_t before = to.card.counters.out.delivered.value() + to.dropped_out();
   const std::size_t moved = to.card.push(std::span(frames, n));
   require(to.card.counters.out.delivered.value() + to.dropped_out() == before + moved && moved <= n);
-  require(to.card.copied().into_guest.value() == to.card.counters.out.bytes.value());
+  require(to.card.copied().into_guest == to.card.counters.out.bytes.value());
   from.card.release(input.below(4) == 0 ? moved / 2 : moved);
 }
 

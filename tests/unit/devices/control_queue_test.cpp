@@ -320,14 +320,17 @@ TYPED_TEST(ControlQueue, QueuePairsSpreadFlowsAndKeepTheirOrder) {
 
   for (unsigned pair = 0; pair < 4; ++pair)
     guest.send(pair, make_frame(100, pair));
-  std::size_t pulled = 0;
-  for (int i = 0; i < 6; ++i) {
+  EXPECT_EQ(guest.card->source_count(), 4U);
+  for (unsigned pair = 0; pair < 4; ++pair) {
+    vswitch::Source& source = guest.card->source(pair);
+    EXPECT_TRUE(source.arm()) << pair << ": a frame waits";
+    source.disarm();
     guest.burst->clear();
-    guest.card->pull(*guest.burst);
-    pulled += guest.burst->size();
-    if (!guest.burst->empty()) guest.card->release(guest.burst->size());
+    source.pull(*guest.burst);
+    ASSERT_EQ(guest.burst->size(), 1U) << pair << ": each transmit queue is a source";
+    EXPECT_EQ((*guest.burst)[0].length, 100U);
+    source.release(1);
   }
-  EXPECT_EQ(pulled, 4U) << "every transmit queue is visited";
   for (unsigned pair = 0; pair < 4; ++pair)
     EXPECT_TRUE(guest.rings[2 * pair + 1]->poll()) << pair;
 }

@@ -159,7 +159,8 @@ class DriverRing {
     return index(address).load(std::memory_order_acquire);
   }
   void enqueue(std::uint16_t head) {
-    ram_->store(avail_ + virtio::kAvailRing + 2U * (next_avail_ % size_), head);
+    // Devices look ahead at entries that are not theirs yet.
+    index(avail_ + virtio::kAvailRing + 2U * (next_avail_ % size_)).store(head, std::memory_order_relaxed);
     ++next_avail_;
   }
   void write_descriptor(std::uint64_t table, std::size_t i, const Buffer& buffer, std::uint16_t next,

@@ -433,7 +433,8 @@ INSTANTIATE_TEST_SUITE_P(
                           header(1, Offload::kGsoTcp4 | Offload::kGsoEcn, 1460, 34, 16)},
                       Lie{"EcnAlone", kAll, header(1, Offload::kGsoEcn, 1460, 34, 16)},
                       Lie{"UdpFragmentationNeverOffered", kAll, header(1, Offload::kGsoUdp, 1480, 34, 6)},
-                      Lie{"UdpSegmentationNotNegotiated", kAll & ~kFeatureHostUso, header(1, Offload::kGsoUdpL4, 1472, 34, 6)},
+                      Lie{"UdpSegmentationNotNegotiated", kAll & ~kFeatureHostUso,
+                          header(1, Offload::kGsoUdpL4, 1472, 34, 6)},
                       Lie{"UnknownType", kAll, header(1, 2, 1460, 34, 16)},
                       Lie{"AllOnes", kAll, header(255, 255, 65535, 65535, 65535)}),
     [](const auto& suite) { return suite.param.name; });
@@ -552,7 +553,7 @@ TEST_F(HostileNet, Input21RingDryInMidFramePublishesNothing) {
   guest.driver.post(10);
   EXPECT_EQ(push(guest, 1514), 0U) << "no room yet";
   EXPECT_EQ(guest.driver.rx().used_index(), 0);
-  EXPECT_EQ(guest.card.copied().into_guest.value(), 0U) << "and nothing was written";
+  EXPECT_EQ(guest.card.copied().into_guest, 0U) << "and nothing was written";
   guest.driver.post(14);
   EXPECT_EQ(push(guest, 1514), 1U);
   EXPECT_EQ(guest.driver.receive()->frame.size(), 1514U);

@@ -50,8 +50,9 @@ class VirtioNetTest : public ::testing::Test {
 TEST_F(VirtioNetTest, OffersWhatItCanDo) {
   Guest guest;
   const FeatureSet always = virtio::kFeatureVersion1 | virtio::kFeatureEventIndex |
-                            virtio::kFeatureIndirectDescriptors | virtio::kFeatureInOrder | kFeatureMac | kFeatureMtu |
-                            kFeatureStatus | kFeatureMergeableRx | kFeatureSpeedDuplex | kControlFeatures;
+                            virtio::kFeatureIndirectDescriptors | virtio::kFeatureInOrder | kFeatureMac |
+                            kFeatureMtu | kFeatureStatus | kFeatureMergeableRx | kFeatureSpeedDuplex |
+                            kControlFeatures;
   EXPECT_EQ(guest.card.offered_features(),
             always | virtio::kFeaturePackedRing | kOffloadFeatures | kFeatureControlOffloads);
   VirtioNetConfig config = Guest::default_config();
@@ -67,8 +68,8 @@ TEST_F(VirtioNetTest, ConfigurationIsReadableBeforeNegotiation) {
   Guest guest({}, config);
   std::array<std::byte, 24> bytes;
   guest.card.read_config(0, bytes);
-  const std::array<unsigned, 24> expected{2, 1, 2, 3, 4, 5, 1, 0, 1, 0, 9500 & 0xFF, 9500 >> 8,
-                                          0x10, 0x27, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0};  // 10,000 Mbit/s, full duplex
+  const std::array<unsigned, 24> expected{2, 1, 2, 3, 4, 5, 1, 0, 1, 0, 9500 & 0xFF, 9500 >> 8, 0x10, 0x27,
+                                          0, 0, 1, 0, 0, 0, 0, 0, 0, 0};  // 10,000 Mbit/s, full duplex
   for (std::size_t i = 0; i < bytes.size(); ++i)
     EXPECT_EQ(std::to_integer<unsigned>(bytes[i]), expected[i]) << i;
 }
@@ -337,10 +338,10 @@ TEST_F(VirtioNetTest, EveryByteIsCopiedExactlyOnce) {
   }
   a.driver.kick();
   ASSERT_EQ(forward(a.card, b.card, *burst), 5U);
-  EXPECT_EQ(a.card.copied().out_of_guest.value(), headers);
-  EXPECT_EQ(a.card.copied().into_guest.value(), 0U);
-  EXPECT_EQ(b.card.copied().into_guest.value(), total);
-  EXPECT_EQ(b.card.copied().out_of_guest.value(), 0U);
+  EXPECT_EQ(a.card.copied().out_of_guest, headers);
+  EXPECT_EQ(a.card.copied().into_guest, 0U);
+  EXPECT_EQ(b.card.copied().into_guest, total);
+  EXPECT_EQ(b.card.copied().out_of_guest, 0U);
   for (const std::size_t bytes : sizes)
     EXPECT_EQ(b.driver.receive()->frame, make_frame(bytes));
 }

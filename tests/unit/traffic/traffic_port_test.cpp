@@ -171,14 +171,11 @@ TEST_F(TrafficPortTest, AsleepOnAWorkerItAnswersArpAndWakesForATrial) {
     worker.add(wire, wire.attach(b_));
   });
   std::this_thread::sleep_for(milliseconds(5));
-  worker.run([&] {
-    a_.arp().resolve(kConfigB.address);
-    a_.wake();
-  });
+  a_.resolve(kConfigB.address);
   std::optional<MacBytes> answer;
   for (int i = 0; i < 2000 && !answer; ++i) {
     std::this_thread::sleep_for(milliseconds(1));
-    worker.run([&] { answer = a_.arp().resolved(); });
+    answer = a_.resolved();
   }
   EXPECT_EQ(answer, kConfigB.mac);
 

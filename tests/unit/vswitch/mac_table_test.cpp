@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
+#include <thread>
 #include <vector>
 
 namespace patchbay::vswitch {
@@ -96,6 +98,34 @@ TEST(MacTableTest, RefusesWhenFullAndTakesAgainWhenEntriesAreTooOld) {
   EXPECT_EQ(table.find(kB + 0x10'0000, 1), MacTable::kUnknown);
   EXPECT_EQ(table.learn(kA, 1, 1), MacTable::Learned::known) << "entries that are there keep working";
   EXPECT_EQ(table.learn(kB + 0x10'0000, 1, 302), MacTable::Learned::added);
+}
+
+TEST(MacTableTest, SeveralThreadsLearnAndFindAtOnce) {
+  constexpr MacKey kAddresses = 200;
+  MacTable table(512, 300);
+  std::vector<std::thread> threads;
+  std::atomic<unsigned> wrong{0};
+  std::atomic<unsigned> added{0};
+  for (std::uint16_t worker = 0; worker < 3; ++worker) {
+    threads.emplace_back([&, worker] {
+      for (std::uint32_t now = 1; now < 200; ++now) {
+        for (MacKey i = 0; i < kAddresses; ++i) {
+          // The last address roams between the ports, every other one stays.
+          const bool roams = i + 1 == kAddresses;
+          const auto port = static_cast<std::uint16_t>(roams ? worker : i % 7);
+          const MacKey mac = kA + (i << 24);
+          if (table.learn(mac, port, now) == MacTable::Learned::added) ++added;
+          const std::uint16_t found = table.find(mac, now);
+          if (roams ? found > 2 : found != port) ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads)
+    thread.join();
+  EXPECT_EQ(wrong, 0U);
+  EXPECT_EQ(added, kAddresses) << "each is added once, by whoever came first";
+  EXPECT_EQ(table.entries(199).size(), kAddresses);
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ class PollSetTest : public testing::Test {
     a_.wake_descriptor = event_.get();
     wire_.attach(a_);
     wire_.attach(b_);
-    set_.add(wire_, 0, now_);
+    set_.add(wire_, 0, 0, now_);
   }
   bool pass_after(std::chrono::nanoseconds time) {
     now_ += time;
@@ -89,7 +89,7 @@ TEST_F(PollSetTest, IgnoresWakeUpsOfActivePorts) {
 
 TEST_F(PollSetTest, NeverLetsAPortSleepThatCannotBeWoken) {
   set_.remove(wire_, 0);
-  set_.add(wire_, 1, now_);
+  set_.add(wire_, 1, 0, now_);
   pass_after(10s);
   EXPECT_TRUE(set_.any_active());
   EXPECT_EQ(b_.arms, 0u);
@@ -149,7 +149,7 @@ TEST_F(PollSetTest, TurnsWakeUpsOffWhenASleepingPortIsRemoved) {
 }
 
 TEST_F(PollSetTest, BusyPortsTakeTurnsBurstByBurst) {
-  set_.add(wire_, 1, now_);
+  set_.add(wire_, 1, 0, now_);
   for (unsigned i = 0; i < 200; ++i) {
     a_.send(ethernet_frame(1, 2, 64, i));
     b_.send(ethernet_frame(2, 1, 64, i));
@@ -164,7 +164,7 @@ TEST_F(PollSetTest, RefusesADescriptorThatCannotBeWatched) {
   broken.wake_descriptor = 1'000'000;
   Wire wire("other", {});
   wire.attach(broken);
-  EXPECT_THROW(set_.add(wire, 0, now_), std::system_error);
+  EXPECT_THROW(set_.add(wire, 0, 0, now_), std::system_error);
 }
 
 }  // namespace
