@@ -11,6 +11,10 @@
 // counts it. Where it is handed on whole, it is one copy too. Where a destination does not take it, it counts
 // as what the wire carries: every segment once in in.copies, and in out.offered and out.delivered (or a drop)
 // of that destination. Bytes are those of the frames so counted.
+//
+// Where a port's sending is impaired, what the wire would carry is counted: each segment of a large frame, and
+// each duplicate, is one in in.frames. A frame is counted when it leaves the impairment, so frames that it
+// holds are in none of these numbers, or when the impairment drops it.
 #pragma once
 
 #include <array>

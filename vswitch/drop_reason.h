@@ -22,15 +22,17 @@ enum class DropReason : unsigned char {
   not_ready,           // nobody reads at the destination: guest driver not up, peer gone
   no_room,             // the destination's ring or queue is full
   no_buffer,           // the switch itself has no buffer left
+  impairment_loss,     // lost as the link's impairment wants it
+  impairment_queue,    // the queue of the impaired link is full
 };
-inline constexpr std::size_t kDropReasons = static_cast<std::size_t>(DropReason::no_buffer) + 1;
+inline constexpr std::size_t kDropReasons = static_cast<std::size_t>(DropReason::impairment_queue) + 1;
 
 /// The name in listings and metrics, such as "no_room".
 constexpr std::string_view to_string(DropReason reason) noexcept {
   constexpr std::array<std::string_view, kDropReasons> names{
-      "malformed",          "too_short",      "too_long",  "bad_offload", "bad_source_mac",
-      "reserved_multicast", "no_destination", "same_port", "filtered",    "link_down",
-      "not_ready",          "no_room",        "no_buffer"};
+      "malformed",          "too_short",      "too_long",  "bad_offload",     "bad_source_mac",
+      "reserved_multicast", "no_destination", "same_port", "filtered",        "link_down",
+      "not_ready",          "no_room",        "no_buffer", "impairment_loss", "impairment_queue"};
   return names[static_cast<std::size_t>(reason)];
 }
 

@@ -23,7 +23,8 @@ namespace patchbay::vswitch {
 class Port : public Source {
  public:
   /// `name` is the link end in listings and captures: "r1:eth0".
-  explicit Port(std::string name) : Source(counters.in), name_(std::move(name)) {}
+  explicit Port(std::string name)
+      : Source(own_counters_.in), counters(own_counters_), name_(std::move(name)) {}
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
@@ -52,9 +53,15 @@ class Port : public Source {
   [[nodiscard]] bool shared() const noexcept { return shared_; }
 
   /// `in` counts source(0); the others have their own.
-  PortCounters counters;
+  PortCounters& counters;
+
+ protected:
+  /// A port that stands in for another at the same link end: it has that port's name and counts where that
+  /// port does. The other one must outlive it.
+  explicit Port(Port& other) : Source(other.counters.in), counters(other.counters), name_(other.name_) {}
 
  private:
+  PortCounters own_counters_;  // unused by a stand-in
   std::string name_;
   bool shared_ = true;
 };
