@@ -217,8 +217,7 @@ class LinkReader {
     link_.nic = read_nic(*patchbay, reader_);
     if (const YamlNode* lossless = patchbay->find("lossless"))
       link_.lossless = reader_.boolean(*lossless, "lossless").value_or(false);
-    if (const YamlNode* netem = patchbay->find("netem"))
-      read_netem(*netem, reader_, link_.a_to_z, link_.z_to_a);
+    if (const YamlNode* netem = patchbay->find("netem")) link_.netem = read_netem(*netem, reader_);
     link_.checks = patchbay->find("checks");
   }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/lab/model.h"
+#include "tools/lab/netem_settings.h"
 #include "tools/lab/reader.h"
 
 namespace patchbay::tools {
@@ -39,8 +40,7 @@ struct LinkSettings {
   std::optional<Located<unsigned>> mtu;
   NicSettings nic;  // of the ends that are virtual machines or external and say nothing themselves
   bool lossless = false;
-  Netem a_to_z;
-  Netem z_to_a;
+  LinkNetem netem;
   std::map<std::string, Located<std::string>> labels;
   const YamlNode* checks = nullptr;
   Position at;

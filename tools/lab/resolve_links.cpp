@@ -50,12 +50,13 @@ class LinkResolver {
     link.at = settings.at;
     link.mtu = settings.mtu ? settings.mtu->value : kDefaultMtu;
     link.lossless = settings.lossless;
-    link.a_to_z = settings.a_to_z;
-    link.z_to_a = settings.z_to_a;
+    if (settings.netem[0]) link.a_to_z = settings.netem[0]->value;
+    if (settings.netem[1]) link.z_to_a = settings.netem[1]->value;
     for (const auto& [key, text] : settings.labels)
       link.labels[key] = expand_magic_words(text.value, lab_.name, {});
     check_mtu(settings);
     const std::size_t index = lab_.links.size();
+    check_netem_senders(settings, *node_a, *node_z);
     check_nics(settings, *node_a, *node_z);
     check_vhost_user(settings, *node_a, *node_z);
     link.a = {*node_a, add_interface(*node_a, a, settings.nic, link, index)};
@@ -127,6 +128,20 @@ class LinkResolver {
         settings.mtu->at,
         fmt::format("the MTU {} is too small for the link's IPv6 addresses", settings.mtu->value),
         fmt::format("IPv6 needs at least {}", kMinIpv6Mtu));
+  }
+
+  /// A bridge hands on what others send: there is no queue of its own that could be impaired.
+  void check_netem_senders(const LinkSettings& settings, std::size_t node_a, std::size_t node_z) {
+    const std::array<std::size_t, 2> nodes{node_a, node_z};
+    for (std::size_t end = 0; end < 2; ++end) {
+      const auto& netem = settings.netem[end];
+      if (!netem || netem->value == Netem{} || lab_.nodes[nodes[end]].kind != NodeKind::bridge) continue;
+      const EndpointSettings& sender = settings.ends[end];
+      diagnostics_.error(netem->at,
+                         fmt::format("what leaves the bridge port {}:{} cannot be impaired",
+                                     sender.node.value, sender.interface.value),
+                         fmt::format("impair what the nodes at '{}' send into it", sender.node.value));
+    }
   }
 
   /// Guests that bring their own drivers can be given any card; the others get the one they know.
