@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   cli::add_console(program, status);
   cli::add_power(program, status);
   cli::add_link(program, status);
+  cli::add_netem(program, status);
   cli::add_capture(program, status);
   cli::add_graph(program, status);
   cli::add_bench(program, status);

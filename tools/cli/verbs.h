@@ -17,6 +17,7 @@ void add_graph(CLI::App& program, int& status);
 void add_image(CLI::App& program, int& status);
 void add_inspect(CLI::App& program, int& status);
 void add_link(CLI::App& program, int& status);
+void add_netem(CLI::App& program, int& status);
 void add_power(CLI::App& program, int& status);
 void add_test(CLI::App& program, int& status);
 

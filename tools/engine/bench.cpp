@@ -90,6 +90,11 @@ void Engine::start_bench(const control::Request& request, const Exchange& exchan
     const auto node = std::find_if(lab_.nodes.begin(), lab_.nodes.end(),
                                    [&](const Node& n) { return n.name == node_name; });
     if (!switch_->has_port(end.port) || node == lab_.nodes.end()) throw no_link_end(end.port);
+    if (impairments_.at(end.port) != Netem{}) {
+      throw RequestError(
+          fmt::format("what {} sends is impaired, which a generator in its place would not be", end.port),
+          fmt::format("patchbay netem reset -n {} -i {}", node_name, end.port.substr(node_name.size() + 1)));
+    }
     const std::string interface_name = end.port.substr(node_name.size() + 1);
     const auto interface = std::find_if(node->interfaces.begin(), node->interfaces.end(),
                                         [&](const Interface& n) { return n.name == interface_name; });

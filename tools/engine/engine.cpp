@@ -36,7 +36,8 @@ Engine::Engine(Lab lab, RunDirectory& directory, const EngineOptions& options)
     : lab_(std::move(lab)),
       directory_(directory),
       options_(options),
-      factory_(lab_, directory_, options_, loop_) {
+      factory_(lab_, directory_, options_, loop_),
+      impairments_(lab_.name) {
   const auto start = std::chrono::steady_clock::now();
   vswitch::start_eal();
   switch_ = std::make_unique<vswitch::Switch>();
@@ -104,6 +105,8 @@ void Engine::create_links() {
     }
     if (bridge_a == nullptr) switch_->attach(*segment, nodes_[link.a.node]->port(link.a.interface));
     if (bridge_z == nullptr) switch_->attach(*segment, nodes_[link.z.node]->port(link.z.interface));
+    if (link.a_to_z != Netem{}) impair(link.a, link.a_to_z);
+    if (link.z_to_a != Netem{}) impair(link.z, link.z_to_a);
   }
 }
 
@@ -162,6 +165,8 @@ void Engine::handle(const control::Request& request, const Exchange& exchange) {
     power(request, exchange);
   } else if (request.verb == "link") {
     set_link(request, exchange);
+  } else if (request.verb == "netem") {
+    set_netem(request, exchange);
   } else if (request.verb == "bench") {
     start_bench(request, exchange);
   } else if (request.verb == "shutdown") {
@@ -172,7 +177,7 @@ void Engine::handle(const control::Request& request, const Exchange& exchange) {
     node_for(request).exec(request.args, exchange);
   } else {
     throw RequestError("unknown verb '" + request.verb + "'",
-                       "inspect, capture, exec, power, link, bench, shutdown");
+                       "inspect, capture, exec, power, link, netem, bench, shutdown");
   }
 }
 

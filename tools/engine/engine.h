@@ -14,6 +14,7 @@
 #include "tools/engine/bench_session.h"
 #include "tools/engine/capture_stream.h"
 #include "tools/engine/engine_node.h"
+#include "tools/engine/impairments.h"
 #include "tools/engine/node_factory.h"
 #include "tools/engine/run_directory.h"
 #include "tools/lab/model.h"
@@ -49,6 +50,11 @@ class Engine {
   [[nodiscard]] EngineNode& node_for(const control::Request& request);
   void power(const control::Request& request, const Exchange& exchange);
   void set_link(const control::Request& request, const Exchange& exchange);
+  void set_netem(const control::Request& request, const Exchange& exchange);
+  [[nodiscard]] control::Json show_netem(const std::string& node);
+  /// The end that args.node and args.interface name; RequestError if it cannot be impaired.
+  [[nodiscard]] Endpoint sender_for(const control::Request& request) const;
+  void impair(const Endpoint& sender, const Netem& netem);
   /// For a link end that the lab does not have.
   [[nodiscard]] control::RequestError no_link_end(const std::string& end) const;
   /// Throws it unless the lab has a port of that name.
@@ -66,6 +72,7 @@ class Engine {
   boost::asio::io_context loop_;
   NodeFactory factory_;
   std::vector<std::unique_ptr<EngineNode>> nodes_;  // by index into lab_.nodes; nullptr for bridges
+  Impairments impairments_;
   std::unique_ptr<vswitch::Switch> switch_;
   std::vector<std::unique_ptr<CaptureStream>> captures_;
   std::unique_ptr<BenchSession> bench_;
