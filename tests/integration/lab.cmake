@@ -21,3 +21,7 @@ set_tests_properties(lab_scale PROPERTIES LABELS integration TIMEOUT 120 SKIP_RE
 add_test(NAME lab_external
          COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/external.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
 set_tests_properties(lab_external PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
+
+add_test(NAME lab_netem
+         COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/netem.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
+set_tests_properties(lab_netem PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
