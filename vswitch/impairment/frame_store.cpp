@@ -75,7 +75,7 @@ bool FrameStore::add(const FrameView& frame, Nanoseconds due,
 
 void FrameStore::release_all() noexcept {
   for (std::size_t i = 0; i < waiting_; ++i)
-    queue_[i].due = Nanoseconds::min();
+    queue_[i].due = Nanoseconds(0);
   std::make_heap(queue_.get(), queue_.get() + waiting_, leaves_later);
 }
 

@@ -53,7 +53,8 @@ class ImpairedPort final : public Port {
     return inner_.push(frames);
   }
   [[nodiscard]] OffloadSet accepts() const noexcept override { return inner_.accepts(); }
-  /// Readable when the port behind has frames or one that is held is due. Negative if that port's is.
+  /// Readable when the port behind has frames or one that is held is about to be due. Negative if that port's
+  /// is.
   [[nodiscard]] int wake_fd() const noexcept override { return wake_.get(); }
   [[nodiscard]] bool arm() override;
   void disarm() override;
