@@ -61,14 +61,10 @@ void ImpairedPort::pull(Burst& burst) {
     passes_through_ = !burst.empty();
     return;
   }
-  const Nanoseconds now = time_.now();
   const bool left_over = due_count_ != 0;
-  collect_due(now);
+  if (store_.waiting() != 0) collect_due(time_.now());
   // One large frame can make more frames than leave in one pull: those first, while the sender waits.
-  if (!left_over && due_count_ < due_.size()) {
-    take_in(now);
-    collect_due(now);
-  }
+  if (!left_over && due_count_ < due_.size() && take_in()) collect_due(time_.now());
   // A stored frame has one piece, so that a whole burst of them fits.
   for (std::size_t i = 0; i < due_count_; ++i)
     store_.show(due_[i], burst);
@@ -92,11 +88,13 @@ void ImpairedPort::release(std::size_t consumed) {
   due_count_ -= consumed;
 }
 
-void ImpairedPort::take_in(Nanoseconds now) noexcept {
+bool ImpairedPort::take_in() noexcept {
   Burst& pulled = scratch_->pulled;
   pulled.clear();
   inner_.pull(pulled);
-  if (pulled.empty()) return;
+  if (pulled.empty()) return false;
+  // Not before: a frame must not be delayed by less than it should be.
+  const Nanoseconds now = time_.now();
   std::array<const FrameView*, kBurstFrames> valid;
   std::size_t count = 0;
   bool work_left = false;
@@ -122,6 +120,7 @@ void ImpairedPort::take_in(Nanoseconds now) noexcept {
     }
   }
   inner_.release(pulled.size());
+  return true;
 }
 
 void ImpairedPort::admit(const FrameView& frame, Nanoseconds now) noexcept {

@@ -69,8 +69,8 @@ class ImpairedPort final : public Port {
   };
 
   void collect_due(Nanoseconds now) noexcept;
-  /// Takes one burst from the port behind.
-  void take_in(Nanoseconds now) noexcept;
+  /// Takes one burst from the port behind; false if there was none.
+  bool take_in() noexcept;
   void admit(const FrameView& frame, Nanoseconds now) noexcept;
   void hold(const FrameView& frame, Nanoseconds now) noexcept;
   void drop(const FrameView& frame, DropReason reason) noexcept;
