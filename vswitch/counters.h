@@ -12,9 +12,9 @@
 // as what the wire carries: every segment once in in.copies, and in out.offered and out.delivered (or a drop)
 // of that destination. Bytes are those of the frames so counted.
 //
-// Where a port's sending is impaired, what the wire would carry is counted: each segment of a large frame, and
-// each duplicate, is one in in.frames. A frame is counted when it leaves the impairment, so frames that it
-// holds are in none of these numbers, or when the impairment drops it.
+// Where a port's sending is impaired, what the wire would carry is counted: each segment of a large frame,
+// and each duplicate, is one in in.frames. A frame is counted when it leaves the impairment, so frames that
+// it holds are in none of these numbers, or when the impairment drops it.
 #pragma once
 
 #include <array>
@@ -69,7 +69,7 @@ struct PortCounters {
     SharedCounter offered;    // meant for this port
     SharedCounter delivered;  // in the destination's memory or the kernel's queue
     SharedCounter bytes;      // of delivered frames
-    SharedCounter in_flight;  // held by the switch (impairments)
+    SharedCounter in_flight;  // held by the switch on its way to the port
     SharedDropCounters dropped;
     void drop(DropReason reason, std::uint64_t n = 1) noexcept {
       if (n != 0) dropped[static_cast<std::size_t>(reason)].add(n);
