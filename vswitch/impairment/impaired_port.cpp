@@ -1,6 +1,7 @@
 #include "vswitch/impairment/impaired_port.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
 #include <algorithm>
@@ -39,12 +40,22 @@ ImpairedPort::ImpairedPort(Port& inner, const Impairment& impairment, const Opti
       model_(impairment, options.seed),
       store_(options.bytes, options.frames),
       scratch_(std::make_unique<Scratch>()) {
-  if (inner_.wake_fd() < 0) return;
+  bool can_tell = true;
+  for (std::size_t queue = 0; queue < inner_.source_count(); ++queue) {
+    can_tell &= inner_.source(queue).wake_fd() >= 0;
+    if (queue != 0) silent_.push_back(std::make_unique<SilentSource>(inner_.source(queue)));
+  }
+  if (!can_tell) return;
   wake_ = FileDescriptor(::epoll_create1(EPOLL_CLOEXEC));
   timer_ = FileDescriptor(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!wake_ || !timer_ || !watch(wake_.get(), timer_.get(), kTimer) || !watch_inner()) {
     throw std::system_error(errno, std::generic_category(), name() + ": cannot set up an impairment's timer");
   }
+}
+
+ImpairedPort::SilentSource::SilentSource(Source& queue)
+    : Source(queue.received()), never_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!never_) throw std::system_error(errno, std::generic_category(), "eventfd for an impaired queue");
 }
 
 void ImpairedPort::configure(const Impairment& impairment) {
@@ -57,7 +68,7 @@ void ImpairedPort::configure(const Impairment& impairment) {
 
 void ImpairedPort::pull(Burst& burst) {
   if (held() == 0 && !model_.impairment().any()) {
-    inner_.pull(burst);
+    pull_inner(burst);
     passes_through_ = !burst.empty();
     return;
   }
@@ -78,7 +89,7 @@ void ImpairedPort::collect_due(Nanoseconds now) noexcept {
 void ImpairedPort::release(std::size_t consumed) {
   if (passes_through_) {
     passes_through_ = false;
-    inner_.release(consumed);
+    pulled_->release(consumed);
     return;
   }
   for (std::size_t i = 0; i < consumed; ++i)
@@ -91,7 +102,7 @@ void ImpairedPort::release(std::size_t consumed) {
 bool ImpairedPort::take_in() noexcept {
   Burst& pulled = scratch_->pulled;
   pulled.clear();
-  inner_.pull(pulled);
+  pull_inner(pulled);
   if (pulled.empty()) return false;
   // Not before: a frame must not be delayed by less than it should be.
   const Nanoseconds now = time_.now();
@@ -119,8 +130,23 @@ bool ImpairedPort::take_in() noexcept {
         admit(*frame, now);
     }
   }
-  inner_.release(pulled.size());
+  pulled_->release(pulled.size());
   return true;
+}
+
+void ImpairedPort::pull_inner(Burst& burst) {
+  for (std::size_t tried = 0; tried < inner_.source_count() && burst.empty(); ++tried) {
+    pulled_ = &inner_.source(next_queue_);
+    if (++next_queue_ == inner_.source_count()) next_queue_ = 0;
+    pulled_->pull(burst);
+  }
+}
+
+bool ImpairedPort::arm_inner() {
+  bool waiting = false;
+  for (std::size_t queue = 0; queue < inner_.source_count(); ++queue)
+    waiting |= inner_.source(queue).arm();
+  return waiting;
 }
 
 void ImpairedPort::admit(const FrameView& frame, Nanoseconds now) noexcept {
@@ -153,7 +179,7 @@ bool ImpairedPort::arm() {
   const Nanoseconds now = time_.now();
   if (store_.waiting() != 0 && store_.next_due() - kWakeEarly <= now) return true;
   if (inner_broken_ && now >= retry_at_) inner_broken_ = !watch_inner();
-  if (inner_.arm()) return true;
+  if (arm_inner()) return true;
   armed_ = true;
   std::optional<Nanoseconds> next;
   if (store_.waiting() != 0) next = store_.next_due() - kWakeEarly;
@@ -172,24 +198,29 @@ void ImpairedPort::disarm() {
     const itimerspec off{};
     ::timerfd_settime(timer_.get(), 0, &off, nullptr);
   }
-  inner_.disarm();
+  for (std::size_t queue = 0; queue < inner_.source_count(); ++queue)
+    inner_.source(queue).disarm();
 }
 
 // In this set's own epoll an error counts as readable, so it would wake the worker again and again.
 void ImpairedPort::look_for_errors() noexcept {
-  std::array<epoll_event, 2> events;
+  std::array<epoll_event, 16> events;
   const int count = ::epoll_wait(wake_.get(), events.data(), static_cast<int>(events.size()), 0);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     if (event.data.u32 != kInner || (event.events & EPOLLIN) != 0) continue;
-    ::epoll_ctl(wake_.get(), EPOLL_CTL_DEL, inner_.wake_fd(), nullptr);
+    for (std::size_t queue = 0; queue < inner_.source_count(); ++queue)
+      ::epoll_ctl(wake_.get(), EPOLL_CTL_DEL, inner_.source(queue).wake_fd(), nullptr);
     inner_broken_ = true;
     retry_at_ = time_.now() + kBrokenRetry;
   }
 }
 
 bool ImpairedPort::watch_inner() noexcept {
-  return watch(wake_.get(), inner_.wake_fd(), kInner);
+  for (std::size_t queue = 0; queue < inner_.source_count(); ++queue) {
+    if (!watch(wake_.get(), inner_.source(queue).wake_fd(), kInner)) return false;
+  }
+  return true;
 }
 
 void ImpairedPort::set_timer(Nanoseconds at) noexcept {

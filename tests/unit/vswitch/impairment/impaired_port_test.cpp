@@ -249,6 +249,53 @@ TEST_F(ImpairedPortTest, RefusesContradictoryOffloads) {
   EXPECT_EQ(a_.dropped_in(DropReason::bad_offload), 1u);
 }
 
+/// A card with three transmit queues.
+class QueuedPort final : public Port {
+ public:
+  using Port::Port;
+  [[nodiscard]] std::size_t source_count() const noexcept override { return 3; }
+  [[nodiscard]] Source& source(std::size_t number) noexcept override {
+    return number == 0 ? static_cast<Source&>(*this) : queues[number];
+  }
+  void pull(Burst& burst) override { queues[0].pull(burst); }
+  void release(std::size_t consumed) override { queues[0].release(consumed); }
+  [[nodiscard]] int wake_fd() const noexcept override { return -1; }
+  bool arm() override { return queues[0].arm(); }
+  void disarm() override { queues[0].disarm(); }
+  std::size_t push(std::span<const FrameView* const> frames) override { return frames.size(); }
+  void set_link(bool) override {}
+
+  MemoryPort queues[3]{MemoryPort{"q0"}, MemoryPort{"q1"}, MemoryPort{"q2"}};
+};
+
+TEST_F(ImpairedPortTest, AllQueuesOfACardGoThroughTheSameImpairment) {
+  QueuedPort card("h1:eth1");
+  ImpairedPort impaired(card, {.delay = milliseconds(10)},
+                        {.seed = 7, .bytes = 1 << 22, .frames = 64, .time = &time_});
+  (void)wire_.replace(at_a_, impaired);
+  EXPECT_EQ(impaired.source_count(), 3U);
+  for (MemoryPort& queue : card.queues) {
+    for (int i = 0; i < 2; ++i)
+      queue.send(ethernet_frame(kHost2, kHost1));
+  }
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(forward(), Outcome::idle);
+  EXPECT_EQ(impaired.held(), 6U);
+  EXPECT_EQ(wire_.forward(at_a_, *space_, 1), Outcome::idle) << "only the first source has frames";
+  advance(milliseconds(10));
+  EXPECT_EQ(forward_all(), 6U);
+  EXPECT_FALSE(impaired.arm());
+  for (const MemoryPort& queue : card.queues)
+    EXPECT_EQ(queue.arms, 1U);
+  impaired.disarm();
+  // Without impairment too.
+  impaired.configure({});
+  card.queues[2].send(ethernet_frame(kHost2, kHost1));
+  EXPECT_EQ(forward_all(), 7U);
+  EXPECT_TRUE(card.queues[2].to_send.empty());
+  (void)wire_.replace(at_a_, a_);
+}
+
 TEST_F(ImpairedPortTest, ALinkThatIsDownDropsWhatComesOut) {
   impair({.delay = milliseconds(1)});
   a_.send(ethernet_frame(kHost2, kHost1));
