@@ -25,3 +25,6 @@ set_tests_properties(lab_external PROPERTIES LABELS integration TIMEOUT 300 SKIP
 add_test(NAME lab_netem
          COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/netem.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
 set_tests_properties(lab_netem PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
+
+add_test(NAME lab_workers COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/workers.sh" "$<TARGET_FILE:patchbay>")
+set_tests_properties(lab_workers PROPERTIES LABELS integration TIMEOUT 120 SKIP_RETURN_CODE 77)

@@ -36,6 +36,7 @@ struct BenchArguments {
   std::string baseline;
   std::string max_regression = "5%";
   std::vector<std::string> requirements;
+  unsigned* workers = nullptr;  // of a lab that the benchmark brings up
 };
 
 /// What the run is judged by.
@@ -245,7 +246,8 @@ int bench_verb(const BenchArguments& arguments) {
   if (arguments.selection.name.empty()) {
     const Lab lab = arguments.selection.load();
     if (!RunDirectory(lab.name).engine()) {
-      fmt::print(stderr, "lab {} is up after {} ms\n", lab.name, deploy_in_background(lab));
+      fmt::print(stderr, "lab {} is up after {} ms\n", lab.name,
+                 deploy_in_background(lab, *arguments.workers));
       own_lab = lab.name;
     }
   }
@@ -346,6 +348,7 @@ void add_bench(CLI::App& program, int& status) {
   verb->add_option("--max-regression", arguments->max_regression, "share that a ratio may fall by")
       ->capture_default_str();
   verb->add_option("--require", arguments->requirements, "'FIGURE >= NUMBER' or 'FIGURE <= NUMBER'");
+  arguments->workers = add_workers_option(*verb);
   verb->add_option("--json", arguments->json, "write the whole report here; - for standard output");
   verb->callback([arguments, &status] { status = bench_verb(*arguments); });
 }

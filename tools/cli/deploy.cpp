@@ -14,6 +14,7 @@
 #include "tools/engine/engine.h"
 #include "tools/engine/external_node.h"
 #include "tools/engine/host_requirements.h"
+#include "vswitch/source.h"
 
 namespace patchbay::tools::cli {
 
@@ -24,8 +25,9 @@ std::string kvm_path() {
   return path != nullptr ? path : "/dev/kvm";
 }
 
-EngineOptions engine_options() {
+EngineOptions engine_options(unsigned workers) {
   EngineOptions options;
+  options.workers = workers;
   options.kvm_path = kvm_path();
   const auto programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   const char* image = std::getenv("PATCHBAY_ROUTER_IMAGE");
@@ -41,13 +43,13 @@ void check_host(const Lab& lab) {
 
 /// Up until told to end. `on_up` hears when everything runs. With `keep_log`, an engine that fails later
 /// leaves its directory, as one that was killed does: `destroy` removes it.
-void run_engine(const Lab& lab, bool keep_log, const std::function<void(long)>& on_up) {
+void run_engine(const Lab& lab, unsigned workers, bool keep_log, const std::function<void(long)>& on_up) {
   RunDirectory directory(lab.name);
   directory.claim();
   directory.record_engine();
   bool up = false;
   try {
-    Engine engine(lab, directory, engine_options());
+    Engine engine(lab, directory, engine_options(workers));
     on_up(static_cast<long>(engine.bring_up_time().count()));
     up = true;
     engine.run();
@@ -81,7 +83,7 @@ void write_all(int fd, const std::string& text) {
 
 /// The background process: own session, output to the log. Tells the parent "up MILLISECONDS" or "error
 /// TEXT".
-[[noreturn]] void become_engine(const Lab& lab, int report) {
+[[noreturn]] void become_engine(const Lab& lab, unsigned workers, int report) {
   ::setsid();
   const int null = ::open("/dev/null", O_RDWR);
   ::dup2(null, 0);
@@ -89,7 +91,7 @@ void write_all(int fd, const std::string& text) {
   int status = 0;
   bool told = false;
   try {
-    run_engine(lab, true, [&](long milliseconds) {
+    run_engine(lab, workers, true, [&](long milliseconds) {
       const RunDirectory directory(lab.name);
       const int log = ::open(directory.log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
       ::dup2(log >= 0 ? log : null, 2);
@@ -110,7 +112,7 @@ void write_all(int fd, const std::string& text) {
 
 }  // namespace
 
-long deploy_in_background(const Lab& lab) {
+long deploy_in_background(const Lab& lab, unsigned workers) {
   check_host(lab);
   if (RunDirectory(lab.name).engine()) {
     throw std::runtime_error(
@@ -123,7 +125,7 @@ long deploy_in_background(const Lab& lab) {
   if (child < 0) throw std::runtime_error("cannot start the engine: too many processes (ulimit -u)");
   if (child == 0) {
     ::close(ends[0]);
-    become_engine(lab, ends[1]);
+    become_engine(lab, workers, ends[1]);
   }
   ::close(ends[1]);
   std::string report;
@@ -140,28 +142,41 @@ long deploy_in_background(const Lab& lab) {
       fmt::format("the engine of lab '{}' ended while it came up (wait status {})", lab.name, status));
 }
 
-void deploy_in_foreground(const Lab& lab) {
+void deploy_in_foreground(const Lab& lab, unsigned workers) {
   check_host(lab);
-  run_engine(lab, false, [&](long milliseconds) {
+  run_engine(lab, workers, false, [&](long milliseconds) {
     fmt::print("lab {} is up after {} ms; Ctrl-C takes it down\n", lab.name, milliseconds);
     print_sockets(lab);
     std::fflush(stdout);
   });
 }
 
+unsigned* add_workers_option(CLI::App& verb) {
+  auto* workers = new unsigned(1);  // lives as long as the program's options
+  verb.add_option(
+          "--workers", *workers,
+          "threads that forward frames, 1 to 16; default: 1. They share the ports of a bridge and the "
+          "queues of a card; each that is busy takes a core from the guests")
+      ->check(CLI::Range(1U, static_cast<unsigned>(vswitch::kMaxWorkers)));
+  return workers;
+}
+
 void add_deploy(CLI::App& program, int& status) {
   auto* verb = program.add_subcommand("deploy", "bring a lab up");
-  verb->footer("Examples:\n  patchbay deploy -t examples/two-lans.clab.yml\n  patchbay deploy --foreground");
+  verb->footer(
+      "Examples:\n  patchbay deploy -t examples/two-lans.clab.yml\n  patchbay deploy --foreground\n  "
+      "patchbay deploy --workers 4");
   auto* selection = new LabSelection;  // lives as long as the program's options
   auto* foreground = new bool(false);
+  auto* workers = add_workers_option(*verb);
   verb->add_option("-t,--topo", selection->file, "lab file; default: the only *.clab.yml in this directory");
   verb->add_flag("--foreground", *foreground, "run the engine here; Ctrl-C takes the lab down");
-  verb->callback([selection, foreground, &status] {
+  verb->callback([selection, foreground, workers, &status] {
     const Lab lab = selection->load();
     if (*foreground) {
-      deploy_in_foreground(lab);
+      deploy_in_foreground(lab, *workers);
     } else {
-      const long milliseconds = deploy_in_background(lab);
+      const long milliseconds = deploy_in_background(lab, *workers);
       fmt::print("lab {}: {} nodes and {} links up after {} ms\n", lab.name, lab.nodes.size(),
                  lab.links.size(), milliseconds);
       print_sockets(lab);

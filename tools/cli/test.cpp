@@ -109,11 +109,12 @@ void add_test(CLI::App& program, int& status) {
       "test", "bring a lab up, run its checks, take it down; exit status 0 if all passed");
   auto* selection = new LabSelection;
   auto* keep = new bool(false);
+  auto* workers = add_workers_option(*verb);
   verb->add_option("-t,--topo", selection->file, "lab file; default: the only *.clab.yml in this directory");
   verb->add_flag("--keep", *keep, "leave the lab up");
-  verb->callback([selection, keep, &status] {
+  verb->callback([selection, keep, workers, &status] {
     const Lab lab = selection->load();
-    fmt::print("lab {} is up after {} ms\n", lab.name, deploy_in_background(lab));
+    fmt::print("lab {} is up after {} ms\n", lab.name, deploy_in_background(lab, *workers));
     bool passed = false;
     try {
       passed = LabTest(lab).run();

@@ -40,7 +40,7 @@ Engine::Engine(Lab lab, RunDirectory& directory, const EngineOptions& options)
       impairments_(lab_.name) {
   const auto start = std::chrono::steady_clock::now();
   vswitch::start_eal();
-  switch_ = std::make_unique<vswitch::Switch>();
+  switch_ = std::make_unique<vswitch::Switch>(options_.workers);
   try {
     create_nodes();
     create_links();

@@ -19,6 +19,7 @@ struct EngineOptions {
   std::filesystem::path router_image;
   std::filesystem::path guest_agent;  // may be missing
   std::string kvm_path = "/dev/kvm";
+  unsigned workers = 1;  // threads of the switch, up to vswitch::kMaxWorkers
 };
 
 class NodeFactory {
