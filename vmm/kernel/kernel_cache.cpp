@@ -90,16 +90,10 @@ KernelCache::~KernelCache() {
 }
 
 fs::path KernelCache::standard_folder() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value == nullptr ? "" : value);
-  };
-  fs::path cache = variable("PATCHBAY_CACHE");
-  if (cache.empty() && std::getenv("PATCHBAY_CACHE") != nullptr) return {};
-  if (cache.empty() && ::geteuid() == 0) cache = "/var/cache/patchbay";
-  if (cache.empty() && !variable("XDG_CACHE_HOME").empty()) cache = fs::path(variable("XDG_CACHE_HOME")) / "patchbay";
-  if (cache.empty() && !variable("HOME").empty()) cache = fs::path(variable("HOME")) / ".cache/patchbay";
-  return cache.empty() ? cache : cache / "kernels";
+  if (const char* const chosen = std::getenv("PATCHBAY_CACHE"))
+    return *chosen != '\0' ? fs::path(chosen) / "kernels" : fs::path();
+  const uid_t user = ::geteuid();
+  return fs::path(user == 0 ? "/run/patchbay-cache" : "/tmp/patchbay-cache-" + std::to_string(user)) / "kernels";
 }
 
 /// The entry's name for the file in `path`, or none if it cannot be told or may still change.

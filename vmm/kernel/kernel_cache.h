@@ -24,7 +24,7 @@ namespace patchbay::vmm {
 
 class KernelCache {
  public:
-  static constexpr std::size_t kEntries = 8;
+  static constexpr std::size_t kEntries = 4;
 
   /// An empty `folder`: nothing is kept. It is made when there is something to keep. A file that changed less than
   /// `settled_after` ago is left alone: it may change again without its times showing it.
@@ -34,8 +34,8 @@ class KernelCache {
   KernelCache(const KernelCache&) = delete;
   KernelCache& operator=(const KernelCache&) = delete;
 
-  /// PATCHBAY_CACHE if it is set (empty: none), else /var/cache/patchbay for root, else patchbay in XDG_CACHE_HOME or
-  /// ~/.cache; in it, "kernels".
+  /// "kernels" in PATCHBAY_CACHE if that is set (empty: none), else in /run/patchbay-cache, or
+  /// /tmp/patchbay-cache-UID for other users than root.
   [[nodiscard]] static std::filesystem::path standard_folder();
 
   /// load_kernel(path), from the cache if it can be. Throws ImageError.
