@@ -1,6 +1,7 @@
 #include "vmm/file_contents.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,16 @@ FileContents FileContents::read(const std::string& path, const std::string& what
       buffer = buffer.subspan(static_cast<std::size_t>(count));
     }
   });
+}
+
+std::optional<FileContents> FileContents::map(int fd, std::size_t size) {
+  void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (start == MAP_FAILED) return std::nullopt;
+  return FileContents(std::shared_ptr<const std::byte[]>(static_cast<const std::byte*>(start),
+                                                         [size](const std::byte* mapped) {
+                                                           ::munmap(const_cast<std::byte*>(mapped), size);
+                                                         }),
+                      size);
 }
 
 }  // namespace patchbay::vmm

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -24,6 +25,8 @@ class FileContents {
 
   /// Reads `path`; `what` names its part in error texts ("kernel image"). Throws ImageError.
   [[nodiscard]] static FileContents read(const std::string& path, const std::string& what);
+  /// Maps the file that `fd` refers to, which must never shrink; none if that fails.
+  [[nodiscard]] static std::optional<FileContents> map(int fd, std::size_t size);
   /// `size` bytes that `fill` writes before anybody sees them; an exception of `fill` passes through.
   template <typename Fill>
   [[nodiscard]] static FileContents filled(std::size_t size, Fill fill) {

@@ -2,7 +2,7 @@
 // itself off: what the boot benchmark runs, and a way to try a guest by hand.
 //
 //   boot_vm --kernel FILE [--initrd FILE] [--append TEXT] [--vcpus N] [--memory MiB] [--machines N] [--seconds S]
-//           [--statistics] [--restart]
+//           [--statistics] [--restart] [--kernel-cache FOLDER]
 //
 // --machines: as many at once in this process, of which only the first has its console shown. --restart: a reset by the
 // guest starts it anew; else it ends the program like a power-off. Exit status 0: off; 1: crashed; 3: time was up.
@@ -14,7 +14,7 @@
 #include <cstdio>
 #include <mutex>
 
-#include "vmm/kernel/linux_image.h"
+#include "vmm/kernel/kernel_cache.h"
 #include "vmm/virtual_machine.h"
 
 using namespace patchbay::vmm;
@@ -25,6 +25,7 @@ struct Options {
   std::string kernel;
   std::string initrd;
   std::string append;
+  std::string kernel_cache;
   unsigned vcpus = 1;
   std::uint64_t memory_mib = 256;
   unsigned machines = 1;
@@ -57,7 +58,8 @@ int run(const Options& options) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
   };
   auto begin = Clock::now();
-  const auto kernel = std::make_shared<const ElfImage>(load_kernel(options.kernel));
+  KernelCache cache(options.kernel_cache);
+  const auto kernel = std::make_shared<const ElfImage>(cache.load(options.kernel));
   std::vector<BootModule> modules;
   if (!options.initrd.empty()) modules.push_back({FileContents::read(options.initrd, "initrd"), ""});
   std::vector<std::unique_ptr<VirtualMachine>> machines;
@@ -108,6 +110,7 @@ int main(int argc, char** argv) {
   app.add_option("--memory", options.memory_mib, "MiB");
   app.add_option("--machines", options.machines);
   app.add_option("--seconds", options.seconds);
+  app.add_option("--kernel-cache", options.kernel_cache);
   app.add_flag("--statistics", options.statistics);
   app.add_flag("--restart", options.restart);
   CLI11_PARSE(app, argc, argv);

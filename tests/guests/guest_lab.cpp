@@ -5,9 +5,12 @@
 //   S]
 //             NAME=MODEL[:MTU]=SCRIPT...
 //
-// The initrd's first process is expected to run /start, which is SCRIPT. A line "@@link NAME down" (or up)
-// on a console takes the link of guest NAME down, "@@counters" prints the frame counters. Exit status 0 if
-// every guest ended by itself in time and the counters balance.
+// The initrd's first process is expected to run /start, which is SCRIPT. Lines on a console are commands:
+//   @@link NAME down|up        the link of guest NAME
+//   @@pause NAME SECONDS       pauses the guest and resumes it after that time
+//   @@reset NAME
+//   @@counters                 prints the frame counters
+// Exit status 0 if every guest ended by itself in time and the counters balance.
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
@@ -18,6 +21,7 @@
 #include <cstdio>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -62,8 +66,10 @@ struct Guest {
   std::string name;
   std::unique_ptr<tools::Nic> nic;
   std::string partial_line;
+  std::optional<Clock::time_point> resume_at;
   std::unique_ptr<vmm::VirtualMachine> machine;
 };
+using Guests = std::vector<std::unique_ptr<Guest>>;
 
 struct Arguments {
   std::string kernel, initrd, segment = "bridge", append = "console=ttyS0 quiet panic=-1";
@@ -113,12 +119,28 @@ bool print_counters(vswitch::Switch& network) {
   return balanced;
 }
 
-void obey(const std::string& line, vswitch::Switch& network) {
+void obey(const std::string& line, const Guests& guests, vswitch::Switch& network) {
   std::istringstream words(line.substr(line.find("@@") + 2));
-  std::string verb, name, state;
-  words >> verb >> name >> state;
+  std::string verb, name, argument;
+  words >> verb >> name >> argument;
   if (verb == "counters") static_cast<void>(print_counters(network));
-  if (verb == "link" && network.has_port(name + ":eth0")) network.set_link(name + ":eth0", state == "up");
+  const auto guest =
+      std::find_if(guests.begin(), guests.end(), [&](const auto& other) { return other->name == name; });
+  if (guest == guests.end()) return;
+  if (verb == "link") network.set_link(name + ":eth0", argument == "up");
+  if (verb == "reset") (*guest)->machine->reset();
+  if (verb == "pause") {
+    (*guest)->machine->pause();
+    (*guest)->resume_at = Clock::now() + std::chrono::seconds(std::stoul(argument));
+  }
+}
+
+void resume_due(const Guests& guests) {
+  for (const auto& guest : guests) {
+    if (!guest->resume_at || Clock::now() < *guest->resume_at) continue;
+    guest->resume_at.reset();
+    if (guest->machine->state() == vmm::VmState::paused) guest->machine->resume();
+  }
 }
 
 int run(const Arguments& arguments) {
@@ -126,7 +148,7 @@ int run(const Arguments& arguments) {
   const auto kernel = std::make_shared<const vmm::ElfImage>(vmm::load_kernel(arguments.kernel));
   const std::vector<std::byte> base = tests::read_file(arguments.initrd);
   Events events;
-  std::vector<std::unique_ptr<Guest>> guests;
+  Guests guests;
   vswitch::Switch network;
   std::unique_ptr<vswitch::Segment> made;
   if (arguments.segment == "wire") {
@@ -180,16 +202,20 @@ int run(const Arguments& arguments) {
   const auto deadline = start + std::chrono::seconds(arguments.timeout_s);
   const auto running = [&] {
     return std::any_of(guests.begin(), guests.end(),
-                       [](const auto& guest) { return guest->machine->state() == vmm::VmState::running; });
+                       [](const auto& guest) {
+                         const vmm::VmState state = guest->machine->state();
+                         return state == vmm::VmState::running || state == vmm::VmState::paused;
+                       });
   };
   bool crashed = false;
   for (bool more = true; more && Clock::now() < deadline;) {
     more = running();
+    resume_due(guests);
     for (const std::string& line : events.take(std::min(deadline, Clock::now() + std::chrono::seconds(1)))) {
       const std::chrono::duration<double> time = Clock::now() - start;
       fmt::print("{:7.2f} {}\n", time.count(), line);
       crashed |= line.find("machine crashed") != std::string::npos;
-      if (line.find("@@") != std::string::npos) obey(line, network);
+      if (line.find("@@") != std::string::npos) obey(line, guests, network);
     }
     std::fflush(stdout);
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "tools/engine/cpio_archive.h"
-#include "vmm/kernel/linux_image.h"
 
 namespace patchbay::tools {
 
@@ -17,7 +16,7 @@ devices::block::IoPool& MachineServices::disks() {
 
 std::shared_ptr<const vmm::ElfImage> MachineServices::kernel(const std::filesystem::path& path) {
   auto& image = kernels_[path];
-  if (!image) image = std::make_shared<const vmm::ElfImage>(vmm::load_kernel(path.string()));
+  if (!image) image = std::make_shared<const vmm::ElfImage>(kernel_cache_.load(path.string()));
   return image;
 }
 
@@ -44,7 +43,7 @@ int MachineServices::kernel_file(const std::filesystem::path& path) {
   const auto known = files_.find(path);
   if (known != files_.end()) return known->second.get();
   vswitch::FileDescriptor file;
-  const vmm::ElfImage image = vmm::load_kernel(path.string());
+  const vmm::ElfImage image = kernel_cache_.load(path.string());
   if (image.pvh_entry()) file = memory_file("patchbay-kernel", image.contents().bytes());
   return files_.emplace(path, std::move(file)).first->second.get();
 }

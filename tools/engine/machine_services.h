@@ -13,6 +13,7 @@
 #include "tools/engine/memory_file.h"
 #include "vmm/elf_image.h"
 #include "vmm/file_contents.h"
+#include "vmm/kernel/kernel_cache.h"
 
 namespace patchbay::tools {
 
@@ -24,7 +25,7 @@ class MachineServices {
   /// Throw std::system_error.
   [[nodiscard]] devices::virtio::DoorbellThread& doorbells();
   [[nodiscard]] devices::block::IoPool& disks();
-  /// Read and unpacked at the first use. They throw ImageError.
+  /// Read and unpacked at the first use, or taken from the cache of unpacked kernels. They throw ImageError.
   [[nodiscard]] std::shared_ptr<const vmm::ElfImage> kernel(const std::filesystem::path& path);
   /// With the agent as /patchbay/agent in it, which the image's init may start.
   [[nodiscard]] vmm::FileContents initrd(const std::filesystem::path& path);
@@ -35,6 +36,7 @@ class MachineServices {
 
  private:
   const std::filesystem::path agent_;
+  vmm::KernelCache kernel_cache_{vmm::KernelCache::standard_folder()};
   std::optional<devices::virtio::DoorbellThread> doorbells_;
   std::optional<devices::block::IoPool> disks_;
   std::map<std::filesystem::path, std::shared_ptr<const vmm::ElfImage>> kernels_;

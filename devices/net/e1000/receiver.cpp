@@ -177,12 +177,15 @@ bool Receiver::write(const FrameView& frame, const Arrival& arrival, std::uint32
                      std::byte* ring, const GuestMemory& memory) noexcept {
   const std::uint32_t size = ring_size();
   const std::uint32_t buffer = buffer_size();
-  // All buffers are checked before any is written.
+  // All buffers are checked before any is written; as far as they will be: drivers whose longest frame is shorter than
+  // the smallest buffer size that fits it allocate less than that, at the end of memory too.
   std::array<RxDescriptor, kMaxDescriptorsPerFrame> copies;
   std::array<std::byte*, kMaxDescriptorsPerFrame> targets;
   for (std::uint32_t i = 0; i < descriptors; ++i) {
     copies[i] = load(ring, (head + i) % size);
-    targets[i] = memory.translate(copies[i].address, buffer);
+    const std::uint32_t before = i * buffer;
+    const std::uint32_t bytes = arrival.length > before ? std::min(arrival.length - before, buffer) : 0;
+    targets[i] = memory.translate(copies[i].address, std::max(bytes, 1u));
     if (targets[i] == nullptr) return false;
   }
 

@@ -33,6 +33,19 @@ TEST_F(ReceiveTest, WritesTheFrameAndReportsFourBytesOfFcs) {
   EXPECT_EQ(card_->counters.out.delivered.value(), 1u);
 }
 
+// Linux sets 2048 bytes and allocates 1522 of them while its MTU is 1500.
+TEST_F(ReceiveTest, BufferNeedsNoMoreMemoryThanTheFrame) {
+  start();
+  put<RxDescriptor>(kRxRing, {kMemoryBytes - 1522, 0, 0, 0, 0, 0});
+  const auto data = frame(1514);
+  ASSERT_TRUE(deliver(data));
+  EXPECT_EQ(card_->counters.out.delivered.value(), 1u);
+  EXPECT_EQ(rx(0).errors, 0);
+  EXPECT_EQ(rx(0).length, 1518);
+  const auto* const end = ram_.data() + kMemoryBytes - 1522;
+  EXPECT_TRUE(std::equal(data.begin(), data.end(), end));
+}
+
 TEST_F(ReceiveTest, StrippingLeavesTheFcsOutOfTheLength) {
   start(rctl::kStripCrc);
   ASSERT_TRUE(deliver(frame(500)));
