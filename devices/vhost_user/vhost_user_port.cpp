@@ -181,13 +181,10 @@ std::size_t VhostUserPort::push_to(std::size_t index, Frames frames, bool& inter
   });
   if (!broken) [[likely]]
     return pushed;
+  // take_error() leaves the ring out of receivers_. Not here: the whole lock waits for leases, and a worker
+  // that has one itself, from a pull, must not wait for another's.
   report();
   counters.out.drop(vswitch::DropReason::not_ready, frames.size() - pushed);
-  // Whom to tell of the frames in front is forgotten with the ring.
-  interrupt = false;
-  held.unlock();
-  const std::lock_guard whole(locks_);
-  find_receivers();
   return frames.size();
 }
 
@@ -395,6 +392,7 @@ VhostUserPort::Error VhostUserPort::take_error() {
   }
   const std::lock_guard lock(locks_);
   reported_ = false;
+  find_receivers();
   Error error;
   error.memory_lost = memory_ != nullptr && memory_->lost();
   for (unsigned index = 0; index < ring_count(); ++index) {

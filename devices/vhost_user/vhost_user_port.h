@@ -162,7 +162,7 @@ class VhostUserPort final : public vswitch::Port {
   std::uint16_t stop_locked(unsigned index) noexcept;
   void replace_kick(unsigned index, FileDescriptor fd);
   void find_receivers() noexcept;
-  /// `held` is the part of the receive ring; given up if the ring turned out to be broken.
+  /// `held` is the part of the receive ring.
   [[nodiscard]] std::size_t push_to(std::size_t pair, Frames frames, bool& interrupt,
                                     std::unique_lock<Part>& held) noexcept;
   [[nodiscard]] std::size_t push_steered(Frames frames) noexcept;

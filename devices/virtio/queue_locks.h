@@ -5,7 +5,8 @@
 // A worker that copies into buffers of a queue need not keep its part meanwhile: it takes a lease. The whole
 // lock waits, some microseconds, until no lease is out, so a device that was reset touches memory no more.
 //
-// The whole lock is taken by those who have no part. Meets BasicLockable, as parts do.
+// The whole lock is taken by those who have no part, and no lease of this or another lock. Meets
+// BasicLockable, as parts do.
 #pragma once
 
 #include <sched.h>

@@ -72,8 +72,9 @@ class Lab:
     def inside(self, node, *command):
         return ["ip", "netns", "exec", f"patchbay-{self.name}-{node}", *command]
 
-    def deploy(self):
-        subprocess.run([self.patchbay, "deploy", "-t", str(self.file)], check=True, stdout=subprocess.DEVNULL)
+    def deploy(self, workers):
+        subprocess.run([self.patchbay, "deploy", "-t", str(self.file), "--workers", str(workers)], check=True,
+                       stdout=subprocess.DEVNULL)
         self.pid = int((self.run_directory / "pid").read_text())
 
     def socket(self, node, interface):

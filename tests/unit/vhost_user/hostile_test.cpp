@@ -187,6 +187,29 @@ TEST(HostileFrontEnd, ABrokenRingIsReportedAndTheOthersGoOn) {
   EXPECT_TRUE(peer.receive());
 }
 
+// Two workers that have each pulled from one of these peers and push to the other must not wait for each
+// other.
+TEST(HostileFrontEnd, ABrokenRingHoldsNobodyUpWhoComesFromAnotherPort) {
+  Connection a({.queue_pairs = 2}, FrontEnd::kFeatures | net::kFeatureMultiqueue | net::kFeatureControlQueue);
+  a.peer.start();
+  a.peer.transmit(make_frame(60));
+  const auto burst = std::make_unique<vswitch::Burst>();
+  a.port.pull(*burst);
+  ASSERT_EQ(burst->size(), 1U) << "another worker has this frame in hand";
+  a.peer.ring(0).driver.offer(0x7777);
+  a.peer.ring(2).driver.offer(0x7777);
+  for (std::uint8_t flow = 0; flow < 16; ++flow) {
+    auto frame = make_frame(60, flow);
+    EXPECT_EQ(push_one(a.port, frame), 1U) << "dropped, and at once";
+  }
+  EXPECT_EQ(a.drops_out(vswitch::DropReason::not_ready), 16U);
+  EXPECT_TRUE(is_readable(a.port.attention_fd()));
+  a.port.release(1);
+  EXPECT_NE(a.port.take_error().reason, virtio::RingError::none);
+  EXPECT_EQ(push_one(a.port, make_frame(60)), 1U) << "with no ring left to receive";
+  EXPECT_EQ(a.drops_out(vswitch::DropReason::not_ready), 17U);
+}
+
 // The peer truncates the file behind its memory while we use it: every access would raise SIGBUS.
 TEST(HostileFrontEnd, TruncatedMemoryEndsTheSessionOnly) {
   Connection connection;
