@@ -176,6 +176,11 @@ void Worker::poll(PollSet::Clock::time_point now) {
   }
 }
 
+void Worker::add(Segment& segment, PortIndex index) {
+  for (std::size_t source = 0; source < segment.port(index).source_count(); ++source)
+    add(segment, index, source);
+}
+
 void Worker::add(Segment& segment, PortIndex index, std::size_t source) {
   ports_.add(segment, index, source, PollSet::Clock::now());
 }

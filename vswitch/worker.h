@@ -56,9 +56,10 @@ class Worker {
   /// As run(), but does not wait; `task` must not throw.
   void post(std::function<void()> task);
 
-  /// Start forwarding for one source of an attached port, and end it for all. On the worker's thread, that is
-  /// within run(), or while the worker stands still.
-  void add(Segment& segment, PortIndex index, std::size_t source = 0);
+  /// Start forwarding for all sources of an attached port, or for one, and end it for all. On the worker's
+  /// thread, that is within run(), or while the worker stands still.
+  void add(Segment& segment, PortIndex index);
+  void add(Segment& segment, PortIndex index, std::size_t source);
   void remove(const Segment& segment, PortIndex index);
   /// Sources it forwards for; as add().
   [[nodiscard]] std::size_t source_count() const noexcept { return ports_.size(); }

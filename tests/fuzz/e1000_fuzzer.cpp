@@ -48,7 +48,9 @@ void consume(const vswitch::Burst& burst) {
   }
 }
 
-std::uint64_t total_drops(const vswitch::DropCounters& drops) {
+/// Of DropCounters or SharedDropCounters.
+template <typename Counters>
+std::uint64_t total_drops(const Counters& drops) {
   std::uint64_t sum = 0;
   for (const auto& counter : drops)
     sum += counter.value();

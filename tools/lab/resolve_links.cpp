@@ -32,7 +32,9 @@ class LinkResolver {
     const EndpointSettings& z = settings.ends[1];
     const std::optional<std::size_t> node_a = find_node(a);
     const std::optional<std::size_t> node_z = find_node(z);
-    const bool names_fit = interface_fits(a, node_a) & interface_fits(z, node_z);
+    const bool a_fits = interface_fits(a, node_a);  // each says what is wrong
+    const bool z_fits = interface_fits(z, node_z);
+    const bool names_fit = a_fits && z_fits;
     if (a.node.value == z.node.value) {
       diagnostics_.error(z.node.at, fmt::format("the link joins '{}' to itself", a.node.value),
                          "name two different nodes", z.marked_bytes);

@@ -80,8 +80,10 @@ int run(const std::string& kind, int cpu, const std::vector<std::string>& socket
   }
   vswitch::Worker worker({.name = "switch", .cpu = cpu, .tuning = {}, .on_start = {}, .on_stop = {}});
   worker.run([&] {
-    for (const auto& port : ports)
+    for (const auto& port : ports) {
+      port->set_shared(false);  // one worker
       worker.add(*segment, segment->attach(*port));
+    }
   });
 
   std::vector<std::string> shown(endpoints.size());

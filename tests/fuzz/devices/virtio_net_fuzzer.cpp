@@ -150,7 +150,7 @@ struct Guest {
   }
   [[nodiscard]] std::uint64_t dropped_out() const {
     std::uint64_t sum = 0;
-    for (const vswitch::Counter& counter : card.counters.out.dropped)
+    for (const vswitch::SharedCounter& counter : card.counters.out.dropped)
       sum += counter.value();
     return sum;
   }
