@@ -65,9 +65,10 @@ capture=$!
 sleep 0.5
 in_h1 iperf3 -c 10.0.2.2 -t 1 >/dev/null
 wait "$capture" || fail "the capture ended with $?"
-checked=(tshark -r "$work/tcp.pcapng" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE)
+# Numbers only: a summary can have a line break where random payload looks like a protocol with text.
+checked=(tshark -r "$work/tcp.pcapng" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -T fields -e frame.number)
 [[ $("${checked[@]}" -Y 'tcp.checksum.status == 1 && ip.checksum.status == 1' 2>/dev/null | wc -l) -eq 3000 ]] || {
-  "${checked[@]}" -Y '!(tcp.checksum.status == 1 && ip.checksum.status == 1)' -V -x 2>/dev/null | head -n 150
+  "${checked[@]}" -e tcp.checksum.status -e ip.checksum.status -Y '!(tcp.checksum.status == 1 && ip.checksum.status == 1)' | head
   fail "checksums are wrong in the capture"
 }
 [[ $("${checked[@]}" -Y 'frame.len > 9514' 2>/dev/null | wc -l) -eq 0 ]] || fail "frames beyond the MTU in the capture"
