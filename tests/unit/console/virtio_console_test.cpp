@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -57,15 +58,19 @@ struct VirtioConsoleTest : ::testing::Test {
     driver.ring(5).add({{at, static_cast<std::uint32_t>(text.size())}});
     driver.kick(5);
   }
+  /// What the port brings until `bytes` are there, or five seconds without any have passed.
   std::string read(SerialPort& port, std::size_t bytes) {
     std::string text;
-    for (int tries = 0; text.size() < bytes && tries < 5000; ++tries) {
-      std::string part(bytes - text.size(), '\0');
-      const std::size_t count = port.read(std::as_writable_bytes(std::span(part)));
-      text += part.substr(0, count);
-      if (count == 0) {
-        pollfd wait{port.event_fd(), POLLIN, 0};
-        ::poll(&wait, 1, 1);
+    while (text.size() < bytes) {
+      pollfd wait{port.event_fd(), POLLIN, 0};
+      if (::poll(&wait, 1, 5000) != 1) break;
+      // Emptied first, then looked at: an event that stays set would turn the wait into a busy loop.
+      std::uint64_t events = 0;
+      if (::read(port.event_fd(), &events, sizeof events) != sizeof events) break;
+      for (std::size_t count = 1; count != 0 && text.size() < bytes;) {
+        std::string part(bytes - text.size(), '\0');
+        count = port.read(std::as_writable_bytes(std::span(part)));
+        text += part.substr(0, count);
       }
     }
     return text;
