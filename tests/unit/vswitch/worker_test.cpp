@@ -105,16 +105,20 @@ TEST(WorkerTest, ForwardsAndUsesNoCpuWhenIdle) {
     worker.add(wire, 0);
   });
   std::size_t received = 0;
-  for (int i = 0; i < 1000 && received == 0; ++i) {
+  for (int i = 0; i < 30'000 && received == 0; ++i) {
     worker.run([&] { received = b.received.size(); });
     std::this_thread::sleep_for(1ms);
   }
   EXPECT_EQ(received, 1u);
 
-  std::this_thread::sleep_for(20ms);
-  const Worker::Stats before = worker.stats();
-  std::this_thread::sleep_for(200ms);
-  const Worker::Stats after = worker.stats();
+  // It goes to sleep soon, but on a loaded machine nobody knows when: two looks that find it the same.
+  Worker::Stats before = worker.stats(), after = before;
+  for (int looks = 0; looks < 50; ++looks) {
+    std::this_thread::sleep_for(200ms);
+    after = worker.stats();
+    if (after.passes == before.passes && after.sleeps == before.sleeps) break;
+    before = after;
+  }
   EXPECT_EQ(after.passes, before.passes);
   EXPECT_EQ(after.sleeps, before.sleeps);
   EXPECT_LT(after.cpu_time - before.cpu_time, 1ms);
@@ -124,7 +128,7 @@ TEST(WorkerTest, ForwardsAndUsesNoCpuWhenIdle) {
   EXPECT_EQ(worker.stats().wake_ups, before.wake_ups) << "a task alone wakes no port";
   ::eventfd_write(event.get(), 1);
   received = 0;
-  for (int i = 0; i < 1000 && received < 2; ++i) {
+  for (int i = 0; i < 30'000 && received < 2; ++i) {
     worker.run([&] { received = b.received.size(); });
     std::this_thread::sleep_for(1ms);
   }

@@ -5,19 +5,21 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "tests/unit/engine/qemu/run_ready.h"
+
 namespace patchbay::tools::qemu {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::run_ready;
 using vswitch::FileDescriptor;
 
-struct QmpClientTest : testing::Test {
+struct QmpClientTest : ::testing::Test {
   boost::asio::io_context loop;
   FileDescriptor qemu;
   std::vector<std::string> events;
@@ -33,8 +35,7 @@ struct QmpClientTest : testing::Test {
   }
   void say(const std::string& text) {
     ASSERT_EQ(::send(qemu.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
-    loop.run_for(std::chrono::milliseconds(5));
-    loop.restart();
+    run_ready(loop);
   }
   std::string hear() {
     std::string text(4096, '\0');

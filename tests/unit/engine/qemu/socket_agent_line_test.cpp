@@ -4,15 +4,16 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <chrono>
 #include <cstring>
 #include <string>
 
+#include "tests/unit/engine/qemu/run_ready.h"
 #include "tools/agent/protocol.h"
 
 namespace patchbay::tools::qemu {
 namespace {
 
+using testing::run_ready;
 using vswitch::FileDescriptor;
 
 std::string hello() {
@@ -21,7 +22,7 @@ std::string hello() {
   return frame + std::string(1, static_cast<char>(agent::kVersion)) + std::string(3, '\0');
 }
 
-struct SocketAgentLineTest : testing::Test {
+struct SocketAgentLineTest : ::testing::Test {
   boost::asio::io_context loop;
   SocketAgentLine line{loop};
   FileDescriptor qemu;
@@ -36,8 +37,7 @@ struct SocketAgentLineTest : testing::Test {
   }
   void send(const std::string& text) {
     ASSERT_EQ(::send(qemu.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
-    loop.run_for(std::chrono::milliseconds(2));
-    loop.restart();
+    run_ready(loop);
   }
   std::string read() {
     std::string all;
@@ -94,18 +94,17 @@ TEST_F(SocketAgentLineTest, WritesOnlyWhileTheGuestListens) {
   std::string taken(1 << 20, '\0');
   while (::recv(qemu.get(), taken.data(), taken.size(), MSG_DONTWAIT) > 0) {
   }
-  loop.run_for(std::chrono::milliseconds(5));
+  run_ready(loop);
   EXPECT_GT(changes, before) << "there is room again";
 }
 
 TEST_F(SocketAgentLineTest, AQemuThatIsGoneIsNoBusyLoop) {
   line.set_open(true);
   qemu.reset();
-  loop.run_for(std::chrono::milliseconds(5));
-  loop.restart();
+  run_ready(loop);
   EXPECT_EQ(read(), "");
   const unsigned before = changes;
-  loop.run_for(std::chrono::milliseconds(5));
+  run_ready(loop);
   EXPECT_LE(changes, before + 1);
   line.detach();
   EXPECT_FALSE(line.is_open());
