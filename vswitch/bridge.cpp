@@ -1,6 +1,9 @@
 #include "vswitch/bridge.h"
 
 #include <bit>
+#include <cstring>
+#include <span>
+#include <type_traits>
 
 namespace patchbay::vswitch {
 
@@ -12,6 +15,31 @@ static_assert(std::endian::native == std::endian::little, "addresses are compare
 constexpr MacKey kReserved = 0x00'00'00'c2'80'01;
 constexpr MacKey kReservedMask = 0xf0'ff'ff'ff'ff'ff;
 constexpr MacKey kNoAddress = ~MacKey{0};  // longer than any
+
+/// Destination and source as they stand in a frame, for comparison only.
+struct AddressPair {
+  std::uint64_t first;
+  std::uint32_t rest;
+  friend bool operator==(const AddressPair&, const AddressPair&) = default;
+};
+
+AddressPair load_pair(const std::byte* header) noexcept {
+  AddressPair pair;
+  std::memcpy(&pair.first, header, sizeof pair.first);
+  std::memcpy(&pair.rest, header + sizeof pair.first, sizeof pair.rest);
+  return pair;
+}
+
+/// Neighbours in a burst with the same two addresses: trains are the rule, and take the same way.
+struct Run {
+  MacKey destination;
+  std::uint8_t first;
+  std::uint8_t frames;
+  bool refused;
+  DropReason reason;  // if refused
+};
+static_assert(std::is_trivially_default_constructible_v<Run>,
+              "a burst's worth of them costs nothing to begin");
 
 }  // namespace
 
@@ -32,50 +60,52 @@ std::size_t Bridge::distribute(const Origin& origin, Frames frames, Workspace& w
 void Bridge::classify(const Origin& origin, Frames frames, Workspace& workspace) {
   PortCounters::In& in = origin.counters;
   const std::uint32_t now = workspace.now;
-  std::array<MacKey, kBurstFrames> destinations;
-  std::array<bool, kBurstFrames> dropped;
+  std::array<Run, kBurstFrames> storage;
+  std::size_t count = 0;
   MacKey last_source = kNoAddress;
-  MacKey last_destination = kNoAddress;
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    destinations[i] = load_mac(&frames[i]->header[0]);
-    if (destinations[i] != last_destination) table_.prefetch(destinations[i]);
-    last_destination = destinations[i];
-    const MacKey from = load_mac(&frames[i]->header[6]);
-    dropped[i] = true;
+  for (std::size_t i = 0, next = 0; i < frames.size(); i = next) {
+    const std::byte* const header = frames[i]->header.data();
+    const AddressPair pair = load_pair(header);
+    for (next = i + 1; next < frames.size() && load_pair(frames[next]->header.data()) == pair;)
+      ++next;
+    Run& run = storage[count++];
+    run = {load_mac(header), static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(next - i), false, {}};
+    const MacKey from = load_mac(header + 6);
     if (is_group(from) || from == 0) {
-      in.drop(DropReason::bad_source_mac);
+      run.refused = true;
+      run.reason = DropReason::bad_source_mac;
       continue;
     }
-    // Trains of frames from one address are the rule: learn it once.
     if (from != last_source) learn(from, origin.index, now);
     last_source = from;
-    if ((destinations[i] & kReservedMask) == kReserved) {
-      in.drop(DropReason::reserved_multicast);
-      continue;
+    if ((run.destination & kReservedMask) == kReserved) {
+      run.refused = true;
+      run.reason = DropReason::reserved_multicast;
+    } else {
+      table_.prefetch(run.destination);
     }
-    dropped[i] = false;
   }
 
-  // Group addresses are never learned, so they come out as unknown, and are flooded like those. Trains to one
-  // address are looked up once.
+  // Group addresses are never learned, so they come out as unknown, and are flooded like those.
   DestinationGroups& groups = workspace.groups;
   groups.begin();
   MacKey looked_up = kNoAddress;
   PortIndex port = MacTable::kUnknown;
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    if (dropped[i]) [[unlikely]]
+  for (const Run& run : std::span(storage).first(count)) {
+    if (run.refused) [[unlikely]] {
+      in.drop(run.reason, run.frames);
       continue;
-    if (destinations[i] != looked_up) {
-      looked_up = destinations[i];
+    }
+    if (run.destination != looked_up) {
+      looked_up = run.destination;
       port = table_.find(looked_up, now);
     }
-    const auto frame = static_cast<std::uint8_t>(i);
     if (port == MacTable::kUnknown) {
-      groups.add_flooded(frame);
+      groups.add_flooded(run.first, run.frames);
     } else if (port == origin.index) {
-      in.drop(DropReason::same_port);
+      in.drop(DropReason::same_port, run.frames);
     } else {
-      groups.add(port, frame);
+      groups.add(port, run.first, run.frames);
     }
   }
   in.forwarded.add(groups.grouped());

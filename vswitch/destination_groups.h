@@ -23,21 +23,29 @@ class DestinationGroups {
 
   DestinationGroups() { groups_.fill({kNone, kNone}); }
 
-  /// Adds frame number `frame` of the burst to the group of a port. Frames come in ascending order.
-  void add(PortIndex destination, std::uint8_t frame) noexcept {
+  /// Adds `count` > 0 frames of the burst from number `first` on to the group of a port. Frames come in
+  /// ascending order.
+  void add(PortIndex destination, std::size_t first, std::size_t count) noexcept {
     Group& group = groups_[destination];
-    next_[frame] = kNone;
+    const auto begin = static_cast<std::uint8_t>(first);
+    const auto last = static_cast<std::uint8_t>(first + count - 1);
     if (group.first == kNone) {
-      group.first = frame;
+      group.first = begin;
       destinations_[count_++] = destination;
     } else {
-      next_[group.last] = frame;
+      next_[group.last] = begin;
     }
-    group.last = frame;
-    ++grouped_;
+    for (std::uint8_t i = begin; i != last; ++i)
+      next_[i] = static_cast<std::uint8_t>(i + 1);
+    next_[last] = kNone;
+    group.last = last;
+    grouped_ += count;
   }
-  /// Adds a frame that goes to every port.
-  void add_flooded(std::uint8_t frame) noexcept { flooded_[flooded_count_++] = frame; }
+  /// Adds `count` frames that go to every port.
+  void add_flooded(std::size_t first, std::size_t count) noexcept {
+    for (std::size_t i = first; i != first + count; ++i)
+      flooded_[flooded_count_++] = static_cast<std::uint8_t>(i);
+  }
 
   /// Ports with a group of their own, in the order of their first frames.
   [[nodiscard]] std::span<const PortIndex> destinations() const noexcept {

@@ -152,6 +152,41 @@ TEST_F(BridgeTest, PushesOncePerDestinationAndKeepsTheOrderOfUnicastAndFlooded) 
   EXPECT_EQ(ports_[0].counters.in.copies.value(), 14u);
 }
 
+TEST_F(BridgeTest, TrainsOfOneBurstTakeTheirOwnWays) {
+  send(1, kBroadcast, host(1));
+  send(2, kBroadcast, host(2));
+  send(0, kBroadcast, host(7));
+  for (MemoryPort& port : ports_)
+    port.received.clear();
+  const auto train = [&](std::size_t frames, std::uint64_t to, std::uint64_t from) {
+    for (std::size_t i = 0; i < frames; ++i)
+      ports_[0].send(ethernet_frame(to, from, 64, static_cast<unsigned>(i)));
+  };
+  train(3, host(1), host(0));
+  train(2, 0x0180'c200'0000, host(0));  // never relayed
+  train(4, host(1), 0x0100'5e00'0001);  // no station sends so
+  train(2, host(2), host(0));
+  train(5, host(7), host(0));  // behind the port that it comes from
+  train(1, host(1), host(3));
+  train(2, host(9), host(0));  // unknown
+  train(1, host(1), host(0));
+  forward(0);
+  EXPECT_EQ(received(), (Counts{0, 7, 4, 2}));
+  EXPECT_EQ(ports_[0].dropped_in(DropReason::reserved_multicast), 2u);
+  EXPECT_EQ(ports_[0].dropped_in(DropReason::bad_source_mac), 4u);
+  EXPECT_EQ(ports_[0].dropped_in(DropReason::same_port), 5u);
+  std::vector<Bytes> in_order;
+  for (unsigned i = 0; i < 3; ++i)
+    in_order.push_back(ethernet_frame(host(1), host(0), 64, i));
+  in_order.push_back(ethernet_frame(host(1), host(3), 64, 0));
+  in_order.push_back(ethernet_frame(host(9), host(0), 64, 0));
+  in_order.push_back(ethernet_frame(host(9), host(0), 64, 1));
+  in_order.push_back(ethernet_frame(host(1), host(0), 64, 0));
+  for (std::size_t i = 0; i < in_order.size(); ++i)
+    EXPECT_EQ(ports_[1].received[i].bytes, in_order[i]) << i;
+  EXPECT_EQ(bridge_.mac_entries(1000).size(), 5u);
+}
+
 TEST_F(BridgeTest, KeepsTheOrderOfAWholeBurstToTwoPorts) {
   send(1, kBroadcast, host(1));
   send(2, kBroadcast, host(2));
