@@ -83,6 +83,14 @@ class Burst {
   }
   /// The frame that commit() adds; precondition: has_room(). The caller fills length, offload and header.
   [[nodiscard]] FrameView& next() noexcept { return frames_[size_]; }
+  /// The same for several frames at once: frames behind those in the burst, and places for their pieces. The
+  /// caller fills them from the front, `tail` and `id` included, and adds them with commit_all().
+  [[nodiscard]] std::span<FrameView> free_frames() noexcept { return std::span(frames_).subspan(size_); }
+  [[nodiscard]] std::span<Piece> free_pieces() noexcept { return std::span(pieces_).subspan(pieces_used_); }
+  void commit_all(std::size_t frames, std::size_t pieces) noexcept {
+    size_ += frames;
+    pieces_used_ += pieces;
+  }
   /// Adds next() with the first `pieces` of next_pieces() as its tail.
   void commit(std::size_t pieces) noexcept {
     frames_[size_].tail = std::span<const Piece>(pieces_).subspan(pieces_used_, pieces);

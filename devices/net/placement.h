@@ -21,6 +21,11 @@ namespace patchbay::devices::net {
 
 class Placement {
  public:
+  struct Single {
+    const vswitch::FrameView* frame;
+    std::byte* buffer;
+  };
+
   void clear() noexcept {
     single_count_ = scattered_count_ = 0;
     segments_.clear();
@@ -31,10 +36,12 @@ class Placement {
     return vswitch::kBurstFrames - single_count_ - scattered_count_;
   }
 
-  /// A complete frame into one buffer with room for it and the header. Precondition: room() != 0.
-  void add(const vswitch::FrameView& frame, std::byte* buffer) noexcept {
-    singles_[single_count_++] = {&frame, buffer};
+  /// Places for complete frames that each go into one buffer with room for them and the header: the caller
+  /// fills them from the front, and commits them.
+  [[nodiscard]] std::span<Single> free_singles() noexcept {
+    return std::span(singles_).subspan(single_count_, room());
   }
+  void commit_singles(std::size_t count) noexcept { single_count_ += count; }
   /// A frame into the elements of segments() from `first` on. Precondition: room() != 0.
   void add(const vswitch::FrameView& frame, const NetHeader& header, std::size_t first) noexcept {
     Scattered& one = scattered_[scattered_count_++];
@@ -62,10 +69,6 @@ class Placement {
   static constexpr std::size_t kCacheLine = 64;
   static constexpr std::size_t kPrefetchedTail = 512;
 
-  struct Single {
-    const vswitch::FrameView* frame;
-    std::byte* buffer;
-  };
   // Trivial, as is Single: a plan is made for each push, and nothing of it is to be filled in advance.
   struct Scattered {
     const vswitch::FrameView* frame;

@@ -117,27 +117,34 @@ class ReceiveQueue {
   /// before the first is written.
   [[nodiscard]] std::size_t place_singles(Frames frames, const FrameRules& rules, Placement& placement,
                                           Placed& all) noexcept {
-    const std::size_t most = std::min(frames.size(), placement.room());
+    const std::span<Placement::Single> places = placement.free_singles();
+    const std::size_t most = std::min(frames.size(), places.size());
     const std::size_t count = ring_.pop_singles(std::span(singles_).first(most));
     for (const virtio::SingleChain& chain : std::span(singles_).first(count)) {
       prefetch_for_write(chain.data);
       prefetch_for_write(chain.data + kCacheLine);
     }
+    const std::uint32_t longest = rules.longest_frame;
+    std::array<virtio::UsedChain, vswitch::kBurstFrames> used;
+    std::uint64_t bytes = 0;
     std::size_t done = 0;
     for (; done < count; ++done) {
       const virtio::SingleChain& chain = singles_[done];
       const vswitch::FrameView& frame = *frames[done];
       const std::uint32_t needed = static_cast<std::uint32_t>(sizeof(NetHeader)) + frame.length;
-      if (!chain.writable || chain.length < needed || frame.length > rules.longest_frame ||
+      if (!chain.writable || chain.length < needed || frame.length > longest ||
           (frame.offload.flags | frame.offload.gso_type) != 0) [[unlikely]] {
         break;
       }
-      placement.add(frame, chain.data);
-      ring_.complete(chain.id, needed);
-      all.bytes += frame.length;
+      places[done] = {&frame, chain.data};
+      used[done] = {chain.id, needed};
+      bytes += frame.length;
     }
     ring_.put_back(count - done);
+    ring_.complete_all(std::span(used).first(done));
+    placement.commit_singles(done);
     all.delivered += done;
+    all.bytes += bytes;
     return done;
   }
 

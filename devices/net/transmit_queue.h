@@ -52,7 +52,8 @@ class TransmitQueue {
       const std::optional<vswitch::DropReason> refused =
           status == virtio::PopStatus::overlong ? vswitch::DropReason::malformed : view(chain, burst, rules);
       if (!refused) {
-        pulled_[burst.size() - 1] = {chain.id, mark};
+        used_[burst.size() - 1] = {chain.id, 0};
+        marks_[burst.size() - 1] = mark;
         copied_bytes += burst[burst.size() - 1].header_bytes().size();
         continue;
       }
@@ -73,9 +74,14 @@ class TransmitQueue {
   /// Hands back the first `consumed` chains of the last pull; the others will be pulled again. True if the
   /// driver wants an interrupt.
   [[nodiscard]] bool release(std::size_t consumed) noexcept {
-    if (consumed < pulled_count_) ring_.rewind(pulled_[consumed].mark);
-    for (std::size_t i = 0; i < consumed; ++i)
-      ring_.complete(pulled_[i].id, 0);  // 5.1.6.2.2: nothing is written into a transmitted buffer
+    if (consumed < pulled_count_) ring_.rewind(marks_[consumed]);
+    const auto done = std::span(used_).first(consumed);
+    if constexpr (virtio::BulkRing<Ring>) {
+      ring_.complete_all(done);
+    } else {
+      for (const virtio::UsedChain& chain : done)
+        ring_.complete(static_cast<std::uint16_t>(chain.id), chain.bytes);
+    }
     pulled_count_ = 0;
     return ring_.flush();
   }
@@ -84,48 +90,54 @@ class TransmitQueue {
   static constexpr std::uint32_t kEthernetHeader = 14;
   static constexpr std::size_t kCacheLine = 64;
 
-  struct Pulled {
-    std::uint16_t id;
-    typename Ring::Mark mark;  // before the chain was popped
-  };
-
   /// Adds frames to `burst` that are one element each and need no second look; stops before the first other.
   /// The buffers were written on another core: all are asked for before the first is read.
   [[nodiscard]] std::size_t pull_singles(std::size_t waiting, vswitch::Burst& burst, const FrameRules& rules,
                                          std::uint64_t& copied_bytes) noexcept {
     typename Ring::Mark mark = ring_.mark();
-    const std::size_t most = std::min(waiting, vswitch::kBurstFrames - burst.size());
+    const std::span<vswitch::FrameView> frames = burst.free_frames();
+    const std::span<vswitch::Piece> pieces = burst.free_pieces();
+    const std::size_t most = std::min({waiting, frames.size(), pieces.size()});
     const std::size_t count = ring_.pop_singles(std::span(singles_).first(most));
     for (const virtio::SingleChain& chain : std::span(singles_).first(count)) {
       __builtin_prefetch(chain.data);
       __builtin_prefetch(chain.data + kCacheLine);
     }
+    const std::uint32_t longest = rules.link_up ? rules.longest_frame : 0;
+    virtio::UsedChain* const used = used_.data() + burst.size();
+    typename Ring::Mark* const marks = marks_.data() + burst.size();
+    std::uint64_t copied = 0;
     std::size_t taken = 0;
-    for (; taken < count && burst.has_room(); ++taken) {
+    std::size_t pieces_used = 0;
+    for (; taken < count; ++taken) {
       const virtio::SingleChain& chain = singles_[taken];
       const std::uint32_t bytes = chain.length - static_cast<std::uint32_t>(sizeof(NetHeader));
-      if (chain.writable || chain.length < sizeof(NetHeader) + kEthernetHeader ||
-          bytes > rules.longest_frame || !rules.link_up || !is_plain(chain.data)) [[unlikely]] {
+      if (chain.writable || chain.length < sizeof(NetHeader) + kEthernetHeader || bytes > longest ||
+          !is_plain(chain.data)) [[unlikely]] {
         break;
       }
       const std::byte* const data = chain.data + sizeof(NetHeader);
-      vswitch::FrameView& frame = burst.next();
+      vswitch::FrameView& frame = frames[taken];
       frame.length = bytes;
+      frame.id = 0;
       frame.offload = {};
-      std::size_t pieces = 0;
       if (bytes <= vswitch::kHeaderBytes) {
+        frame.tail = {};
         copy_small(frame.header.data(), data, bytes);
-        copied_bytes += bytes;
+        copied += bytes;
       } else {
+        vswitch::Piece& rest = pieces[pieces_used++];
+        rest = {data + vswitch::kHeaderBytes, bytes - vswitch::kHeaderBytes};
+        frame.tail = {&rest, 1};
         std::memcpy(frame.header.data(), data, vswitch::kHeaderBytes);
-        burst.next_pieces()[0] = {data + vswitch::kHeaderBytes, bytes - vswitch::kHeaderBytes};
-        copied_bytes += vswitch::kHeaderBytes;
-        pieces = 1;
+        copied += vswitch::kHeaderBytes;
       }
-      burst.commit(pieces);
-      pulled_[burst.size() - 1] = {chain.id, mark};
+      used[taken] = {chain.id, 0};
+      marks[taken] = mark;
       ring_.advance(mark);
     }
+    burst.commit_all(taken, pieces_used);
+    copied_bytes += copied;
     ring_.put_back(count - taken);
     return taken;
   }
@@ -167,7 +179,10 @@ class TransmitQueue {
   Ring ring_;
   virtio::SegmentList segments_;
   std::array<virtio::SingleChain, vswitch::kBurstFrames> singles_;
-  std::array<Pulled, vswitch::kBurstFrames> pulled_;
+  // Of each pulled chain: what release() hands back (5.1.6.2.2: nothing is written into a transmitted
+  // buffer), and where the ring stood before it.
+  std::array<virtio::UsedChain, vswitch::kBurstFrames> used_;
+  std::array<typename Ring::Mark, vswitch::kBurstFrames> marks_;
   std::size_t pulled_count_ = 0;
 };
 

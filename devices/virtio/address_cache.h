@@ -20,12 +20,10 @@ class AddressCache {
 
   /// Same contract as GuestMemory::translate(); precondition: bound.
   [[nodiscard]] std::byte* translate(std::uint64_t address, std::uint64_t length) noexcept {
-    const std::uint64_t offset = address - last_.guest_address;  // wraps to a huge value below the region
-    if (offset < last_.host.size() && length <= last_.host.size() - offset && length != 0) [[likely]] {
-      return last_.host.data() + offset;
-    }
-    return search(address, length);
+    return last_.covers(address, length) ? last_.at(address) : search(address, length);
   }
+  /// The region of the last hit: a loop that keeps a copy asks translate() only for what that does not cover.
+  [[nodiscard]] const GuestMemory::Region& last() const noexcept { return last_; }
 
  private:
   [[nodiscard]] std::byte* search(std::uint64_t address, std::uint64_t length) noexcept {

@@ -151,19 +151,26 @@ bool PackedRing::flush(std::uint16_t end) noexcept {
   if (end == flushed_) return false;
   const std::uint16_t first_at = used_at_;
   const std::uint16_t before = used_position();
+  // Copies, which stay in registers: for all the compiler knows, what is written below could change the
+  // members.
+  std::byte* const table = descriptors_;
+  const std::size_t size = size_;
+  const bool in_order = in_order_;
+  std::size_t at = used_at_;
+  bool wrap = used_wrap_;
   std::uint16_t first_flags = 0;
-  std::uint16_t descriptors = 0;
+  std::size_t descriptors = 0;
   for (std::uint16_t i = flushed_; i != end;) {
-    std::byte* const entry = descriptor(used_at_);
+    std::byte* const entry = table + sizeof(PackedDescriptor) * at;
     // 2.8.12.2: WRITE tells that the length counts.
     const std::uint32_t bytes = staged_[i % kMaxSize].bytes;
     const auto flags =
-        static_cast<std::uint16_t>(used_flags(used_wrap_) | (bytes != 0 ? PackedDescriptor::kWrite : 0));
-    std::uint16_t length = lengths_[i % kMaxSize];
+        static_cast<std::uint16_t>(used_flags(wrap) | (bytes != 0 ? PackedDescriptor::kWrite : 0));
+    std::size_t length = lengths_[i % kMaxSize];
     std::uint16_t last = i++;
-    if (in_order_ && bytes == 0) {
+    if (in_order && bytes == 0) {
       for (; i != end && staged_[i % kMaxSize].bytes == 0; last = i++)
-        length = static_cast<std::uint16_t>(length + lengths_[i % kMaxSize]);
+        length += lengths_[i % kMaxSize];
     }
     std::memcpy(entry + kPackedLength, &bytes, sizeof bytes);
     std::memcpy(entry + kPackedId, &staged_[last % kMaxSize].id, sizeof(Completion::id));
@@ -172,13 +179,15 @@ bool PackedRing::flush(std::uint16_t end) noexcept {
     } else {
       shared<std::uint16_t>(entry + kPackedFlags).store(flags, std::memory_order_release);
     }
-    descriptors = static_cast<std::uint16_t>(descriptors + length);
-    used_at_ = static_cast<std::uint16_t>(used_at_ + length);
-    if (used_at_ >= size_) {
-      used_at_ = static_cast<std::uint16_t>(used_at_ - size_);
-      used_wrap_ = !used_wrap_;
+    descriptors += length;
+    at += length;
+    if (at >= size) {
+      at -= size;
+      wrap = !wrap;
     }
   }
+  used_at_ = static_cast<std::uint16_t>(at);
+  used_wrap_ = wrap;
   flushed_ = end;
   in_hand_ = static_cast<std::uint16_t>(in_hand_ - descriptors);
   if (used_record_ != nullptr) store_record(PackedUsedRecord::moving(before, used_position()), used_record_);

@@ -83,6 +83,12 @@ class PackedRing {
   /// Stages the completion of the oldest popped chain that has none; `id` is that chain's. Precondition:
   /// there is one.
   void complete(std::uint16_t id, std::uint32_t bytes) noexcept;
+  void complete_all(std::span<const UsedChain> chains) noexcept {
+    std::size_t number = completed_;
+    for (const UsedChain& chain : chains)
+      staged_[number++ % kMaxSize] = {chain.bytes, static_cast<std::uint16_t>(chain.id)};
+    completed_ = static_cast<std::uint16_t>(number);
+  }
   [[nodiscard]] std::uint16_t staged() const noexcept { return completed_; }
   /// Publishes what is staged, or what was when staged() was `end`. True if the driver wants an interrupt
   /// (2.8.7).
@@ -142,20 +148,41 @@ class PackedRing {
 inline std::size_t PackedRing::pop_singles(std::span<SingleChain> chains) noexcept {
   if (size_ == 0 || error_ != RingError::none) return 0;
   constexpr std::size_t kAhead = 8;  // descriptors: two cache lines
-  const std::size_t most = std::min<std::size_t>(chains.size(), static_cast<std::size_t>(size_ - in_hand_));
+  constexpr unsigned kBoth = unsigned{PackedDescriptor::kAvail} | PackedDescriptor::kUsed;
+  // Copies, which stay in registers: for all the compiler knows, what is written below could change the
+  // members.
+  const std::size_t size = size_;
+  std::byte* const table = descriptors_;
+  GuestMemory::Region region = buffers_.last();
+  std::size_t at = avail_at_;
+  bool wrap = avail_wrap_;
+  const std::size_t most = std::min(chains.size(), size - in_hand_);
   std::size_t taken = 0;
   for (; taken < most; ++taken) {
-    if (!next_is_available(std::memory_order_acquire)) break;
-    const std::byte* const at = descriptor(avail_at_);
-    if (avail_at_ + kAhead < size_) __builtin_prefetch(at + kAhead * sizeof(PackedDescriptor));
-    const PackedDescriptor found = copy_descriptor(at);
+    std::byte* const entry = table + sizeof(PackedDescriptor) * at;
+    const std::uint16_t flags = std::atomic_ref(*reinterpret_cast<std::uint16_t*>(entry + kPackedFlags))
+                                    .load(std::memory_order_acquire);
+    if ((flags & kBoth) != available_flags(wrap)) break;
+    if (at + kAhead < size) __builtin_prefetch(entry + kAhead * sizeof(PackedDescriptor));
+    const PackedDescriptor found = copy_descriptor(entry);
     if ((found.flags & (PackedDescriptor::kNext | PackedDescriptor::kIndirect)) != 0) break;
-    std::byte* const data = buffers_.translate(found.address, found.length);  // none for length 0
-    if (data == nullptr) [[unlikely]]
-      break;
-    chains[taken] = {data, found.length, found.id, (found.flags & PackedDescriptor::kWrite) != 0};
-    take(1);
+    if (!region.covers(found.address, found.length)) [[unlikely]] {
+      if (buffers_.translate(found.address, found.length) == nullptr) break;
+      region = buffers_.last();
+    }
+    chains[taken] = {region.at(found.address), found.length, found.id,
+                     (found.flags & PackedDescriptor::kWrite) != 0};
+    if (++at == size) {
+      at = 0;
+      wrap = !wrap;
+    }
   }
+  for (std::size_t i = 0; i < taken; ++i)
+    lengths_[(popped_ + i) % kMaxSize] = 1;
+  popped_ = static_cast<std::uint16_t>(popped_ + taken);
+  in_hand_ = static_cast<std::uint16_t>(in_hand_ + taken);
+  avail_at_ = static_cast<std::uint16_t>(at);
+  avail_wrap_ = wrap;
   return taken;
 }
 

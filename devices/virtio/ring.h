@@ -129,6 +129,13 @@ struct SingleChain {
   bool writable;
 };
 
+/// A chain that is dealt with: `bytes` were written to its writable elements. The layout of a used element
+/// (2.7.8), so a row of them can be copied as it stands.
+struct UsedChain {
+  std::uint32_t id;
+  std::uint32_t bytes;
+};
+
 /// Where a driver put a ring: guest physical addresses (4.1.4.3: queue_desc, queue_driver, queue_device).
 struct RingSetup {
   std::uint16_t size = 0;
@@ -198,8 +205,8 @@ concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& c
 /// A ring that hands out many chains at once, so that a data path can start to load all their buffers before
 /// it touches the first.
 template <typename R>
-concept BulkRing = DeviceRing<R> &&
-    requires(R ring, std::span<SingleChain> chains, std::size_t count, typename R::Mark& mark) {
+concept BulkRing = DeviceRing<R> && requires(R ring, std::span<SingleChain> chains, std::size_t count,
+                                             typename R::Mark& mark, std::span<const UsedChain> used) {
   /// Takes chains from the cursor on, up to chains.size(), and stops before the first that is not a
   /// SingleChain: pop() has to deal with that one.
   { ring.pop_singles(chains) }
@@ -209,6 +216,9 @@ concept BulkRing = DeviceRing<R> &&
   noexcept;
   /// Moves a mark over one SingleChain.
   { ring.advance(mark) }
+  noexcept;
+  /// complete() for each.
+  { ring.complete_all(used) }
   noexcept;
 };
 

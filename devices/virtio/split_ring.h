@@ -76,6 +76,17 @@ class SplitRing {
     std::memcpy(used_ + kUsedRing + sizeof element * (next_used_ & mask_), &element, sizeof element);
     ++next_used_;
   }
+  void complete_all(std::span<const UsedChain> chains) noexcept {
+    static_assert(sizeof(UsedChain) == sizeof(SplitUsedElement));
+    const std::size_t at = next_used_ & mask_;
+    const std::size_t before_end = std::min(chains.size(), std::size_t{size_} - at);
+    std::memcpy(used_ + kUsedRing + sizeof(UsedChain) * at, chains.data(), sizeof(UsedChain) * before_end);
+    if (before_end != chains.size()) [[unlikely]] {
+      std::memcpy(used_ + kUsedRing, chains.data() + before_end,
+                  sizeof(UsedChain) * (chains.size() - before_end));
+    }
+    next_used_ = static_cast<std::uint16_t>(next_used_ + chains.size());
+  }
   [[nodiscard]] std::uint16_t staged() const noexcept { return next_used_; }
   /// One store of used.idx for all staged entries, or those up to `end`; does nothing if there are none. True
   /// if the driver wants an interrupt (2.7.7, 2.7.8.2).
@@ -169,23 +180,32 @@ inline std::size_t SplitRing::pop_singles(std::span<SingleChain> chains) noexcep
   if (waiting < chains.size()) waiting = available();
   if (error_ != RingError::none) [[unlikely]]
     return 0;
-  const std::size_t most = std::min(waiting, chains.size());
-  std::size_t taken = 0;
-  for (; taken < most; ++taken) {
-    const std::uint16_t head = load_relaxed(avail_ + kAvailRing + 2U * (next_avail_ & mask_));
-    if (head >= size_) [[unlikely]]
+  // Copies, which stay in registers: for all the compiler knows, what is written below could change the
+  // members.
+  const std::size_t mask = mask_;
+  const std::byte* const table = descriptors_;
+  std::byte* const entries = avail_ + kAvailRing;
+  GuestMemory::Region region = buffers_.last();
+  std::size_t at = next_avail_;
+  SingleChain* next = chains.data();
+  SingleChain* const end = next + std::min(waiting, chains.size());
+  for (; next != end; ++next, ++at) {
+    const std::uint16_t head = load_relaxed(entries + 2U * (at & mask));
+    if (head > mask) [[unlikely]]
       break;
-    const std::uint16_t ahead = load_relaxed(avail_ + kAvailRing + 2U * ((next_avail_ + 8U) & mask_));
-    __builtin_prefetch(descriptors_ + sizeof(SplitDescriptor) * (ahead & mask_));
-    const SplitDescriptor descriptor = copy_descriptor(descriptors_, head);
+    const std::uint16_t ahead = load_relaxed(entries + 2U * ((at + 8U) & mask));
+    __builtin_prefetch(table + sizeof(SplitDescriptor) * (ahead & mask));
+    const SplitDescriptor descriptor = copy_descriptor(table, head);
     if ((descriptor.flags & (SplitDescriptor::kNext | SplitDescriptor::kIndirect)) != 0) break;
-    std::byte* const data = buffers_.translate(descriptor.address, descriptor.length);
-    if (data == nullptr) [[unlikely]]
-      break;
-    chains[taken] = {data, descriptor.length, head, (descriptor.flags & SplitDescriptor::kWrite) != 0};
-    ++next_avail_;
+    if (!region.covers(descriptor.address, descriptor.length)) [[unlikely]] {
+      if (buffers_.translate(descriptor.address, descriptor.length) == nullptr) break;
+      region = buffers_.last();
+    }
+    *next = {region.at(descriptor.address), descriptor.length, head,
+             (descriptor.flags & SplitDescriptor::kWrite) != 0};
   }
-  return taken;
+  next_avail_ = static_cast<std::uint16_t>(at);
+  return static_cast<std::size_t>(next - chains.data());
 }
 
 inline bool SplitRing::flush(std::uint16_t end) noexcept {
