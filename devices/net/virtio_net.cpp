@@ -134,20 +134,13 @@ std::size_t VirtioNet::push(Frames frames) {
   return push_sorted(frames, held);
 }
 
-std::size_t VirtioNet::push_to(unsigned index, Frames frames,
-                               std::unique_lock<virtio::QueueLocks::Part>& held) noexcept {
+std::size_t VirtioNet::push_to(unsigned index, Frames frames, std::unique_lock<Part>& held) noexcept {
   Lane& lane = lanes_[index];
   if (!live()) {
     counters.out.drop(vswitch::DropReason::not_ready, frames.size());
     return frames.size();
   }
-  const auto outside = [&](auto copy) {
-    if (shared()) {
-      receive_part(index).lease(held, copy);
-    } else {
-      copy();
-    }
-  };
+  const auto outside = [&](auto copy) { Part::lease(held, shared(), copy); };
   bool ready = true;
   bool broken = false;
   const std::size_t pushed = lane.queues.visit([&](auto& queues) -> std::size_t {
@@ -179,7 +172,7 @@ std::size_t VirtioNet::sort(Frames frames, std::span<std::uint8_t> queue) const 
   return filtered;
 }
 
-std::size_t VirtioNet::push_sorted(Frames frames, std::unique_lock<virtio::QueueLocks::Part>& held) noexcept {
+std::size_t VirtioNet::push_sorted(Frames frames, std::unique_lock<Part>& held) noexcept {
   frames = frames.first(std::min(frames.size(), vswitch::kBurstFrames));
   std::array<std::uint8_t, vswitch::kBurstFrames> queue;
   std::size_t filtered = sort(frames, queue);
@@ -196,9 +189,9 @@ std::size_t VirtioNet::push_sorted(Frames frames, std::unique_lock<virtio::Queue
       group[count++] = frames[i];
     }
     if (count == 0) continue;
-    if (index != 0 || !held.owns_lock()) {
+    if (Part& part = receive_part(index); held.mutex() != &part) {
       if (held.owns_lock()) held.unlock();
-      held = std::unique_lock(receive_part(index));
+      held = std::unique_lock(part);
     }
     const std::size_t taken = push_to(index, Frames(group).first(count), held);
     left_over += count - taken;

@@ -106,6 +106,7 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   static_assert(sizeof(ConfigSpace) == 20);
 
   using Frames = std::span<const vswitch::FrameView* const>;
+  using Part = virtio::QueueLocks::Part;
   using ControlRing = std::variant<virtio::SplitRing, virtio::PackedRing>;
 
   /// The transmit queue of a pair other than the first.
@@ -140,10 +141,10 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   void disarm(unsigned pair);
   void wake(unsigned pair) noexcept;
   void wake_all() noexcept;
-  [[nodiscard]] virtio::QueueLocks::Part& receive_part(unsigned pair) const noexcept {
+  [[nodiscard]] Part& receive_part(unsigned pair) const noexcept {
     return locks().part(2 * pair + kReceiveQueue);
   }
-  [[nodiscard]] virtio::QueueLocks::Part& transmit_part(unsigned pair) const noexcept {
+  [[nodiscard]] Part& transmit_part(unsigned pair) const noexcept {
     return locks().part(2 * pair + kTransmitQueue);
   }
   /// 5.1.2: queue 2 unless MQ was acknowledged, then the last.
@@ -153,11 +154,9 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   /// Takes the whole lock: the caller has no part.
   void stop_if_broken(unsigned pair) noexcept;
   /// `held` is the part of the receive queue; given up if the device has to stop.
-  [[nodiscard]] std::size_t push_to(unsigned pair, Frames frames,
-                                    std::unique_lock<virtio::QueueLocks::Part>& held) noexcept;
+  [[nodiscard]] std::size_t push_to(unsigned pair, Frames frames, std::unique_lock<Part>& held) noexcept;
   /// Leaves out what the card does not take off the wire and spreads the rest over the queue pairs.
-  [[nodiscard]] std::size_t push_sorted(Frames frames,
-                                        std::unique_lock<virtio::QueueLocks::Part>& held) noexcept;
+  [[nodiscard]] std::size_t push_sorted(Frames frames, std::unique_lock<Part>& held) noexcept;
   /// Puts down, for each frame, its queue pair or kFiltered.
   std::size_t sort(Frames frames, std::span<std::uint8_t> queue) const noexcept;
   void want_notifications(unsigned pair, bool wanted) noexcept;

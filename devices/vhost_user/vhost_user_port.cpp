@@ -165,13 +165,7 @@ std::size_t VhostUserPort::push_to(std::size_t index, Frames frames, bool& inter
     counters.out.drop(vswitch::DropReason::not_ready, frames.size());
     return frames.size();
   }
-  const auto outside = [&](auto copy) {
-    if (shared()) {
-      receive_part(index).lease(held, copy);
-    } else {
-      copy();
-    }
-  };
+  const auto outside = [&](auto copy) { Part::lease(held, shared(), copy); };
   bool broken = false;
   const std::size_t pushed = pair.queues.visit([&](auto& queues) {
     const auto result = queues.receive.push(frames, rules_, counters.out, pair.copied.into_guest, outside);
