@@ -78,7 +78,7 @@ VirtioNet::VirtioNet(std::string name, const VirtioNetConfig& config)
           errno, std::generic_category(),
           "cannot create an eventfd for " + this->name() + "; raise the limit of open files (ulimit -n)");
     }
-    if (pair != 0) lanes_[pair].source = std::make_unique<PairSource>(*this, pair);
+    if (pair != 0) lanes_[pair].source = std::make_unique<PairSource<VirtioNet>>(*this, pair);
   }
   filter_.reset(mac_);
   rules_.longest_frame = config.mtu + kEthernetHeader + kVlanTag;
@@ -94,9 +94,9 @@ void VirtioNet::pull_from(unsigned index, vswitch::Burst& burst) {
   {
     const std::lock_guard part(transmit_part(index));
     if (index >= active_pairs_ || !live()) return;
-    vswitch::PortCounters::In& in = index == 0 ? counters.in : lane.source->received();
     const bool interrupt = lane.queues.visit([&](auto& queues) {
-      const bool wanted = queues.transmit.pull(burst, rules_, in, lane.copied.out_of_guest);
+      const bool wanted =
+          queues.transmit.pull(burst, rules_, source(index).received(), lane.copied.out_of_guest);
       broken = queues.transmit.ring().error() != virtio::RingError::none;
       return wanted;
     });
