@@ -248,11 +248,6 @@ void VirtioNet::wake(unsigned index) noexcept {
   }
 }
 
-void VirtioNet::wake_all() noexcept {
-  for (unsigned index = 0; index < active_pairs_; ++index)
-    wake(index);
-}
-
 void VirtioNet::want_notifications(unsigned index, bool wanted) noexcept {
   lanes_[index].queues.visit([wanted](auto& queues) {
     if (wanted) {

@@ -127,7 +127,6 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   [[nodiscard]] bool arm(unsigned pair);
   void disarm(unsigned pair);
   void wake(unsigned pair) noexcept;
-  void wake_all() noexcept;
   [[nodiscard]] Part& receive_part(unsigned pair) const noexcept {
     return locks().part(2 * pair + kReceiveQueue);
   }
