@@ -183,12 +183,12 @@ SegmentSnapshot Segment::snapshot() const {
     const PortCounters::Out& out = slot.port->counters.out;
     result.copies += in.copies - slot.copies_at_attach;
     result.offered += out.offered.value() - slot.offered_at_attach;
-    result.ports.push_back({slot.port->name(),
-                            slot.link_up,
-                            slot.tap != nullptr,
-                            in,
-                            {out.offered.value(), out.delivered.value(), out.bytes.value(),
-                             out.in_flight.value(), values(out.dropped)}});
+    result.ports.push_back(
+        {slot.port->name(),
+         slot.link_up,
+         slot.tap != nullptr,
+         in,
+         {out.offered.value(), out.delivered.value(), out.bytes.value(), values(out.dropped)}});
   }
   return result;
 }
