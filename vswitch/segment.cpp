@@ -34,8 +34,8 @@ void number(std::span<FrameView> frames) noexcept {
 /// What all sources of a port have counted.
 PortSnapshot::In received(Port& port) noexcept {
   PortSnapshot::In sum;
-  for (std::size_t i = 0; i < port.source_count(); ++i) {
-    const PortCounters::In& in = port.source(i).received();
+  for (std::size_t i = 0; i < port.counted().source_count(); ++i) {
+    const PortCounters::In& in = port.counted().source(i).received();
     sum.frames += in.frames.value();
     sum.bytes += in.bytes.value();
     sum.forwarded += in.forwarded.value();
