@@ -12,6 +12,7 @@
 namespace patchbay::devices {
 
 using vswitch::FileDescriptor;
+using vswitch::write_all;
 
 /// Registers in a guest's address space. Calls come from vCPU threads, several at a time; the device locks.
 /// `offset` is within the region; data.size() is 1, 2, 4 or 8 but any combination of offset and size may come:

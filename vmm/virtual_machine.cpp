@@ -10,20 +10,10 @@
 #include <x86intrin.h>
 
 #include "vmm/acpi/tables.h"
-#include "vmm/address_space.h"
+#include "vmm/board.h"
 #include "vmm/cpuid.h"
-#include "vmm/doorbells.h"
-#include "vmm/interrupts.h"
 #include "vmm/kernel/linux_boot.h"
 #include "vmm/memory_map.h"
-#include "vmm/pci_host.h"
-#include "vmm/platform/acpi_power.h"
-#include "vmm/platform/cmos_clock.h"
-#include "vmm/platform/exit_port.h"
-#include "vmm/platform/keyboard_controller.h"
-#include "vmm/platform/serial_16550.h"
-#include "vmm/platform/wait_device.h"
-#include "vmm/platform/wake_only_msi.h"
 
 namespace patchbay::vmm {
 namespace {
@@ -49,83 +39,6 @@ const char* to_string(VmState state) noexcept {
   }
   return "unknown";
 }
-
-struct VirtualMachine::Board {
-  /// What a guest can do to its machine; on vCPU threads.
-  struct Requests {
-    std::function<void(std::uint32_t)> exit;
-    std::function<void()> off;
-    std::function<void()> reset;
-  };
-
-  Board(const VmConfig& config, const devices::GuestMemory& memory, const Requests& requests)
-      : exit(requests.exit), pci(config.functions) {
-    Serial16550::Host host;
-    host.output = config.console_output;
-    if (config.interrupts == Interrupts::wake_only) {
-      wait = std::make_unique<WaitDevice>(memory);
-      wake_msi = std::make_unique<WakeOnlyMsi>(*wait);
-      space.add_ports(kWaitPort, WaitDevice::kPorts, *wait, "wait device");
-      host.input_arrived = [this] { wait->signal(Wake::console_input); };
-    } else {
-      router = std::make_unique<InterruptRouter>();
-      serial_pin = std::make_unique<LinePin>(*router, kSerialGsi);
-      host.pin = serial_pin.get();
-      add_pc_devices(requests);
-    }
-    serial = std::make_unique<Serial16550>(std::move(host));
-    space.add_ports(kSerialPort, Serial16550::kPorts, *serial, "serial port");
-    space.add_ports(kExitPort, ExitPort::kPorts, exit, "exit port");
-    pci.add_to(space);
-    attach_functions(memory);
-  }
-
-  /// What operating systems expect on a PC besides the interrupt controllers and timers that KVM has.
-  void add_pc_devices(const Requests& requests) {
-    power_pin = std::make_unique<LinePin>(*router, kPowerGsi);
-    power = std::make_unique<AcpiPower>(*power_pin, requests.off);
-    space.add_ports(kPowerPort, AcpiPower::kPorts, *power, "ACPI power management");
-    clock_pin = std::make_unique<LinePin>(*router, kCmosGsi);
-    clock = std::make_unique<CmosClock>(*clock_pin);
-    space.add_ports(kCmosPort, CmosClock::kPorts, *clock, "CMOS clock");
-    keyboard = std::make_unique<KeyboardController>(requests.reset);
-    space.add_ports(kKeyboardCommandPort, KeyboardController::kPorts, *keyboard, "keyboard controller");
-    pci.on_reset_control(requests.reset);
-  }
-
-  void attach_functions(const devices::GuestMemory& memory) {
-    std::vector<devices::pci::Attachment> attachments;
-    for (std::size_t i = 0; i < pci.functions().size(); ++i) {
-      devices::pci::Attachment attachment{&memory, wake_msi.get(), nullptr, &doorbells};
-      if (router != nullptr) {
-        const auto gsi = kPciFirstGsi + static_cast<std::uint32_t>(i + 1) % kPciGsis;
-        msi.push_back(std::make_unique<IrqfdMsi>(*router, pci.functions()[i]->msix_vectors()));
-        pins.push_back(std::make_unique<LinePin>(*router, gsi));
-        attachment.msi = msi.back().get();
-        attachment.pin = pins.back().get();
-      }
-      attachments.push_back(attachment);
-    }
-    pci.attach(attachments);
-  }
-
-  AddressSpace space;
-  KvmDoorbells doorbells;
-  std::unique_ptr<WaitDevice> wait;         // wake_only
-  std::unique_ptr<WakeOnlyMsi> wake_msi;    // wake_only
-  std::unique_ptr<InterruptRouter> router;  // irqchip, like everything up to `pins`
-  std::unique_ptr<LinePin> power_pin;
-  std::unique_ptr<AcpiPower> power;
-  std::unique_ptr<LinePin> clock_pin;
-  std::unique_ptr<CmosClock> clock;
-  std::unique_ptr<KeyboardController> keyboard;
-  std::unique_ptr<LinePin> serial_pin;
-  std::vector<std::unique_ptr<IrqfdMsi>> msi;
-  std::vector<std::unique_ptr<LinePin>> pins;
-  std::unique_ptr<Serial16550> serial;
-  ExitPort exit;
-  PciHost pci;
-};
 
 struct VirtualMachine::Powered {
   explicit Powered(KvmVm machine) : vm(std::move(machine)) {}
@@ -266,9 +179,8 @@ void VirtualMachine::boot() {
     if (config_.interrupts == Interrupts::irqchip) {
       powered->vm.create_irqchip();
       powered->vm.create_interval_timer();
-      board_->router->connect(&powered->vm);
     }
-    board_->doorbells.connect(&powered->vm);
+    board_->connect(&powered->vm);
     create_vcpus(*powered);
     board_->pci.assign_bars();
 
@@ -286,7 +198,7 @@ void VirtualMachine::boot() {
     }
     if (board_->wait) board_->wait->set_tsc_khz(tsc_khz);
   } catch (...) {
-    reset_board();
+    board_->reset();
     set_status({VmState::off, std::nullopt, {}});
     throw;
   }
@@ -362,20 +274,10 @@ void VirtualMachine::end(Ending ending, std::uint32_t exit_status, std::string f
   if (board_->wait) board_->wait->interrupt();
 }
 
-void VirtualMachine::reset_board() noexcept {
-  board_->pci.reset();
-  board_->serial->reset();
-  if (board_->power) board_->power->reset();
-  if (board_->clock) board_->clock->reset();
-  if (board_->wait) board_->wait->reset();
-  board_->doorbells.connect(nullptr);
-  if (board_->router) board_->router->connect(nullptr);
-}
-
 void VirtualMachine::vcpu_ended() noexcept {
   if (live_vcpus_.fetch_sub(1) != 1) return;
   // The last one switches the light off: from here on no device touches guest memory.
-  reset_board();
+  board_->reset();
   Ending ending;
   VmStatus status;
   {

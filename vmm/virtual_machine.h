@@ -30,6 +30,8 @@
 
 namespace patchbay::vmm {
 
+struct Board;
+
 /// A wrong configuration or a control function at the wrong time; what() says what would be right.
 class VmError : public std::runtime_error {
  public:
@@ -118,7 +120,6 @@ class VirtualMachine final : private VcpuOwner {
   [[nodiscard]] const devices::GuestMemory& memory() const noexcept { return ram_.view(); }
 
  private:
-  struct Board;    // everything that outlives a power cycle: address space, platform devices, PCI
   struct Powered;  // what exists while switched on: the KVM machine and its vCPUs
 
   enum class Ending { none, power_off, reset, destroyed, guest_exit, guest_off, guest_reset, crash };
@@ -126,13 +127,11 @@ class VirtualMachine final : private VcpuOwner {
   [[nodiscard]] static VmConfig checked(VmConfig config);
   void boot();
   void create_vcpus(Powered& powered);
-  void start_vcpus(std::span<const std::unique_ptr<Vcpu>> vcpus);
   [[nodiscard]] std::string full_command_line(std::uint32_t tsc_khz) const;
   /// Ends the guest if it runs, and takes the KVM machine down.
   void stop(Ending ending);
   /// First cause wins; all vCPUs are told to end.
   void end(Ending ending, std::uint32_t exit_status, std::string failure) noexcept;
-  void reset_board() noexcept;
   /// Starts the machine anew if its guest has reset it; false if there was nothing to do.
   bool finish_guest_reset();
   void request_restart() noexcept;

@@ -3,7 +3,7 @@
 //
 // They balance whenever the port is at rest:
 //   in.frames     == in.forwarded + sum(in.dropped)
-//   out.offered   == out.delivered + sum(out.dropped) + out.in_flight
+//   out.offered   == out.delivered + sum(out.dropped)
 // and over a segment: sum over ports of in.copies == sum over ports of out.offered.
 // "in" is from the attached guest or host into the switch, "out" is towards it.
 //
@@ -31,9 +31,6 @@ class Counter {
   void add(std::uint64_t n = 1) noexcept {
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
-  void subtract(std::uint64_t n) noexcept {
-    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
-  }
   [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -44,7 +41,6 @@ class Counter {
 class SharedCounter {
  public:
   void add(std::uint64_t n = 1) noexcept { value_.fetch_add(n, std::memory_order_relaxed); }
-  void subtract(std::uint64_t n) noexcept { value_.fetch_sub(n, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -69,7 +65,6 @@ struct PortCounters {
     SharedCounter offered;    // meant for this port
     SharedCounter delivered;  // in the destination's memory or the kernel's queue
     SharedCounter bytes;      // of delivered frames
-    SharedCounter in_flight;  // held by the switch on its way to the port
     SharedDropCounters dropped;
     void drop(DropReason reason, std::uint64_t n = 1) noexcept {
       if (n != 0) dropped[static_cast<std::size_t>(reason)].add(n);

@@ -4,6 +4,10 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstddef>
+#include <span>
+#include <string_view>
 #include <utility>
 
 namespace patchbay::vswitch {
@@ -35,5 +39,20 @@ class FileDescriptor {
  private:
   int fd_ = -1;
 };
+
+/// Writes to a blocking descriptor until nothing is left, whatever the kernel takes at a time. False, with
+/// errno, if it takes no more.
+inline bool write_all(int fd, std::span<const std::byte> data) noexcept {
+  while (!data.empty()) {
+    const ssize_t count = ::write(fd, data.data(), data.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    data = data.subspan(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+inline bool write_all(int fd, std::string_view text) noexcept {
+  return write_all(fd, std::as_bytes(std::span(text)));
+}
 
 }  // namespace patchbay::vswitch

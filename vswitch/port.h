@@ -24,7 +24,7 @@ class Port : public Source {
  public:
   /// `name` is the link end in listings and captures: "r1:eth0".
   explicit Port(std::string name)
-      : Source(own_counters_.in), counters(own_counters_), name_(std::move(name)) {}
+      : Source(own_counters_.in), counters(own_counters_), counted_(*this), name_(std::move(name)) {}
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
@@ -54,14 +54,19 @@ class Port : public Source {
 
   /// `in` counts source(0); the others have their own.
   PortCounters& counters;
+  /// The port whose sources' counters tell all that entered the switch here: this one, or the one it stands
+  /// in for.
+  [[nodiscard]] Port& counted() noexcept { return counted_; }
 
  protected:
   /// A port that stands in for another at the same link end: it has that port's name and counts where that
   /// port does. The other one must outlive it.
-  explicit Port(Port& other) : Source(other.counters.in), counters(other.counters), name_(other.name_) {}
+  explicit Port(Port& other)
+      : Source(other.counters.in), counters(other.counters), counted_(other.counted_), name_(other.name_) {}
 
  private:
   PortCounters own_counters_;  // unused by a stand-in
+  Port& counted_;
   std::string name_;
   bool shared_ = true;
 };

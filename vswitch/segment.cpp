@@ -34,8 +34,8 @@ void number(std::span<FrameView> frames) noexcept {
 /// What all sources of a port have counted.
 PortSnapshot::In received(Port& port) noexcept {
   PortSnapshot::In sum;
-  for (std::size_t i = 0; i < port.source_count(); ++i) {
-    const PortCounters::In& in = port.source(i).received();
+  for (std::size_t i = 0; i < port.counted().source_count(); ++i) {
+    const PortCounters::In& in = port.counted().source(i).received();
     sum.frames += in.frames.value();
     sum.bytes += in.bytes.value();
     sum.forwarded += in.forwarded.value();
@@ -183,12 +183,12 @@ SegmentSnapshot Segment::snapshot() const {
     const PortCounters::Out& out = slot.port->counters.out;
     result.copies += in.copies - slot.copies_at_attach;
     result.offered += out.offered.value() - slot.offered_at_attach;
-    result.ports.push_back({slot.port->name(),
-                            slot.link_up,
-                            slot.tap != nullptr,
-                            in,
-                            {out.offered.value(), out.delivered.value(), out.bytes.value(),
-                             out.in_flight.value(), values(out.dropped)}});
+    result.ports.push_back(
+        {slot.port->name(),
+         slot.link_up,
+         slot.tap != nullptr,
+         in,
+         {out.offered.value(), out.delivered.value(), out.bytes.value(), values(out.dropped)}});
   }
   return result;
 }

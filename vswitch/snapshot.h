@@ -23,7 +23,7 @@ struct PortSnapshot {
     DropValues dropped{};
   } in;
   struct Out {
-    std::uint64_t offered = 0, delivered = 0, bytes = 0, in_flight = 0;
+    std::uint64_t offered = 0, delivered = 0, bytes = 0;
     DropValues dropped{};
   } out;
 };

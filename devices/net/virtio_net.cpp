@@ -78,7 +78,7 @@ VirtioNet::VirtioNet(std::string name, const VirtioNetConfig& config)
           errno, std::generic_category(),
           "cannot create an eventfd for " + this->name() + "; raise the limit of open files (ulimit -n)");
     }
-    if (pair != 0) lanes_[pair].source = std::make_unique<PairSource>(*this, pair);
+    if (pair != 0) lanes_[pair].source = std::make_unique<PairSource<VirtioNet>>(*this, pair);
   }
   filter_.reset(mac_);
   rules_.longest_frame = config.mtu + kEthernetHeader + kVlanTag;
@@ -94,9 +94,9 @@ void VirtioNet::pull_from(unsigned index, vswitch::Burst& burst) {
   {
     const std::lock_guard part(transmit_part(index));
     if (index >= active_pairs_ || !live()) return;
-    vswitch::PortCounters::In& in = index == 0 ? counters.in : lane.source->received();
     const bool interrupt = lane.queues.visit([&](auto& queues) {
-      const bool wanted = queues.transmit.pull(burst, rules_, in, lane.copied.out_of_guest);
+      const bool wanted =
+          queues.transmit.pull(burst, rules_, source(index).received(), lane.copied.out_of_guest);
       broken = queues.transmit.ring().error() != virtio::RingError::none;
       return wanted;
     });
@@ -134,20 +134,13 @@ std::size_t VirtioNet::push(Frames frames) {
   return push_sorted(frames, held);
 }
 
-std::size_t VirtioNet::push_to(unsigned index, Frames frames,
-                               std::unique_lock<virtio::QueueLocks::Part>& held) noexcept {
+std::size_t VirtioNet::push_to(unsigned index, Frames frames, std::unique_lock<Part>& held) noexcept {
   Lane& lane = lanes_[index];
   if (!live()) {
     counters.out.drop(vswitch::DropReason::not_ready, frames.size());
     return frames.size();
   }
-  const auto outside = [&](auto copy) {
-    if (shared()) {
-      receive_part(index).lease(held, copy);
-    } else {
-      copy();
-    }
-  };
+  const auto outside = [&](auto copy) { Part::lease(held, shared(), copy); };
   bool ready = true;
   bool broken = false;
   const std::size_t pushed = lane.queues.visit([&](auto& queues) -> std::size_t {
@@ -179,7 +172,7 @@ std::size_t VirtioNet::sort(Frames frames, std::span<std::uint8_t> queue) const 
   return filtered;
 }
 
-std::size_t VirtioNet::push_sorted(Frames frames, std::unique_lock<virtio::QueueLocks::Part>& held) noexcept {
+std::size_t VirtioNet::push_sorted(Frames frames, std::unique_lock<Part>& held) noexcept {
   frames = frames.first(std::min(frames.size(), vswitch::kBurstFrames));
   std::array<std::uint8_t, vswitch::kBurstFrames> queue;
   std::size_t filtered = sort(frames, queue);
@@ -196,9 +189,9 @@ std::size_t VirtioNet::push_sorted(Frames frames, std::unique_lock<virtio::Queue
       group[count++] = frames[i];
     }
     if (count == 0) continue;
-    if (index != 0 || !held.owns_lock()) {
+    if (Part& part = receive_part(index); held.mutex() != &part) {
       if (held.owns_lock()) held.unlock();
-      held = std::unique_lock(receive_part(index));
+      held = std::unique_lock(part);
     }
     const std::size_t taken = push_to(index, Frames(group).first(count), held);
     left_over += count - taken;
@@ -253,11 +246,6 @@ void VirtioNet::wake(unsigned index) noexcept {
   const std::uint64_t one = 1;
   while (::write(lanes_[index].wake.get(), &one, sizeof one) < 0 && errno == EINTR) {
   }
-}
-
-void VirtioNet::wake_all() noexcept {
-  for (unsigned index = 0; index < active_pairs_; ++index)
-    wake(index);
 }
 
 void VirtioNet::want_notifications(unsigned index, bool wanted) noexcept {

@@ -25,6 +25,7 @@
 #include "devices/bus.h"
 #include "devices/net/frame_filter.h"
 #include "devices/net/frame_rules.h"
+#include "devices/net/pair_source.h"
 #include "devices/net/queue_pair.h"
 #include "devices/virtio/device.h"
 #include "vswitch/port.h"
@@ -56,7 +57,7 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   // vswitch::Port; as a source it is transmitq1
   void pull(vswitch::Burst& burst) override { pull_from(0, burst); }
   void release(std::size_t consumed) override { release_to(0, consumed); }
-  [[nodiscard]] int wake_fd() const noexcept override { return lanes_[0].wake.get(); }
+  [[nodiscard]] int wake_fd() const noexcept override { return wake_fd(0); }
   [[nodiscard]] bool arm() override { return arm(0); }
   void disarm() override { disarm(0); }
   [[nodiscard]] std::size_t source_count() const noexcept override { return pair_count_; }
@@ -74,7 +75,7 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   /// Queues of frames ring their pair's descriptor; the device asks for no notification on receive queues.
   /// Queues that may be the control queue call notify().
   [[nodiscard]] int doorbell(unsigned queue) const noexcept override {
-    return queue == 2 || queue + 1 == queue_count() ? -1 : lanes_[queue / 2].wake.get();
+    return queue == 2 || queue + 1 == queue_count() ? -1 : wake_fd(queue / 2);
   }
   void notify(unsigned queue) noexcept override;
 
@@ -106,44 +107,30 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   static_assert(sizeof(ConfigSpace) == 20);
 
   using Frames = std::span<const vswitch::FrameView* const>;
+  using Part = virtio::QueueLocks::Part;
   using ControlRing = std::variant<virtio::SplitRing, virtio::PackedRing>;
-
-  /// The transmit queue of a pair other than the first.
-  class PairSource final : public vswitch::Source {
-   public:
-    PairSource(VirtioNet& card, unsigned pair) noexcept : Source(in_), card_(card), pair_(pair) {}
-    void pull(vswitch::Burst& burst) override { card_.pull_from(pair_, burst); }
-    void release(std::size_t consumed) override { card_.release_to(pair_, consumed); }
-    [[nodiscard]] int wake_fd() const noexcept override { return card_.lanes_[pair_].wake.get(); }
-    [[nodiscard]] bool arm() override { return card_.arm(pair_); }
-    void disarm() override { card_.disarm(pair_); }
-
-   private:
-    vswitch::PortCounters::In in_;
-    VirtioNet& card_;
-    unsigned pair_;
-  };
 
   /// A queue pair with what belongs to it. Under the parts of its queues.
   struct Lane {
     QueuePair queues;
     FileDescriptor wake;                 // eventfd of the transmit queue
-    std::unique_ptr<PairSource> source;  // none for the first pair
+    std::unique_ptr<PairSource<VirtioNet>> source;  // none for the first pair
     CopyCounters copied;
     bool armed = false;
     bool pull_outstanding = false;  // a pull whose chains are still ours
   };
 
+  friend PairSource<VirtioNet>;
   void pull_from(unsigned pair, vswitch::Burst& burst);
   void release_to(unsigned pair, std::size_t consumed);
+  [[nodiscard]] int wake_fd(unsigned pair) const noexcept { return lanes_[pair].wake.get(); }
   [[nodiscard]] bool arm(unsigned pair);
   void disarm(unsigned pair);
   void wake(unsigned pair) noexcept;
-  void wake_all() noexcept;
-  [[nodiscard]] virtio::QueueLocks::Part& receive_part(unsigned pair) const noexcept {
+  [[nodiscard]] Part& receive_part(unsigned pair) const noexcept {
     return locks().part(2 * pair + kReceiveQueue);
   }
-  [[nodiscard]] virtio::QueueLocks::Part& transmit_part(unsigned pair) const noexcept {
+  [[nodiscard]] Part& transmit_part(unsigned pair) const noexcept {
     return locks().part(2 * pair + kTransmitQueue);
   }
   /// 5.1.2: queue 2 unless MQ was acknowledged, then the last.
@@ -153,11 +140,9 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
   /// Takes the whole lock: the caller has no part.
   void stop_if_broken(unsigned pair) noexcept;
   /// `held` is the part of the receive queue; given up if the device has to stop.
-  [[nodiscard]] std::size_t push_to(unsigned pair, Frames frames,
-                                    std::unique_lock<virtio::QueueLocks::Part>& held) noexcept;
+  [[nodiscard]] std::size_t push_to(unsigned pair, Frames frames, std::unique_lock<Part>& held) noexcept;
   /// Leaves out what the card does not take off the wire and spreads the rest over the queue pairs.
-  [[nodiscard]] std::size_t push_sorted(Frames frames,
-                                        std::unique_lock<virtio::QueueLocks::Part>& held) noexcept;
+  [[nodiscard]] std::size_t push_sorted(Frames frames, std::unique_lock<Part>& held) noexcept;
   /// Puts down, for each frame, its queue pair or kFiltered.
   std::size_t sort(Frames frames, std::span<std::uint8_t> queue) const noexcept;
   void want_notifications(unsigned pair, bool wanted) noexcept;

@@ -113,8 +113,8 @@ bool VirtioNet::execute(std::span<const std::byte> command, std::uint64_t bytes)
       active_pairs_ = *pairs;
       for (unsigned index = 0; index < active_pairs_; ++index) {
         if (lanes_[index].armed) want_notifications(index, true);
+        wake(index);  // queues that join may hold chains already
       }
-      wake_all();  // queues that join may hold chains already
       return true;
     }
     case kOffloads: {

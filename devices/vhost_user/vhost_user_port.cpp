@@ -99,7 +99,7 @@ VhostUserPort::VhostUserPort(std::string name, const VhostUserConfig& config)
     if (::epoll_ctl(pair.wake.get(), EPOLL_CTL_ADD, pair.restart.get(), &event) != 0) {
       throw std::system_error(errno, std::generic_category(), "cannot watch an eventfd");
     }
-    if (i != 0) pair.source = std::make_unique<PairSource>(*this, i);
+    if (i != 0) pair.source = std::make_unique<net::PairSource<VhostUserPort>>(*this, i);
   }
   receivers_.reserve(config.queue_pairs);
   rules_.longest_frame = config.mtu + kEthernetHeader + kVlanTag;
@@ -113,9 +113,9 @@ void VhostUserPort::pull_from(std::size_t index, vswitch::Burst& burst) {
   Part& part = transmit_part(index);
   const std::lock_guard lock(part);
   if (!pair.can_transmit()) return;
-  vswitch::PortCounters::In& in = index == 0 ? counters.in : pair.source->received();
   const bool interrupt = pair.queues.visit([&](auto& queues) {
-    const bool wanted = queues.transmit.pull(burst, rules_, in, pair.copied.out_of_guest);
+    const bool wanted =
+        queues.transmit.pull(burst, rules_, source(index).received(), pair.copied.out_of_guest);
     if (queues.transmit.ring().error() != RingError::none) [[unlikely]]
       report();
     return wanted;
@@ -165,13 +165,7 @@ std::size_t VhostUserPort::push_to(std::size_t index, Frames frames, bool& inter
     counters.out.drop(vswitch::DropReason::not_ready, frames.size());
     return frames.size();
   }
-  const auto outside = [&](auto copy) {
-    if (shared()) {
-      receive_part(index).lease(held, copy);
-    } else {
-      copy();
-    }
-  };
+  const auto outside = [&](auto copy) { Part::lease(held, shared(), copy); };
   bool broken = false;
   const std::size_t pushed = pair.queues.visit([&](auto& queues) {
     const auto result = queues.receive.push(frames, rules_, counters.out, pair.copied.into_guest, outside);

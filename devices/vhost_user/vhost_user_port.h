@@ -20,6 +20,7 @@
 
 #include "devices/bus.h"
 #include "devices/net/frame_rules.h"
+#include "devices/net/pair_source.h"
 #include "devices/net/queue_pair.h"
 #include "devices/vhost_user/peer_memory.h"
 #include "devices/virtio/queue_locks.h"
@@ -48,7 +49,7 @@ class VhostUserPort final : public vswitch::Port {
   // vswitch::Port; as a source it is the first transmit ring
   void pull(vswitch::Burst& burst) override { pull_from(0, burst); }
   void release(std::size_t consumed) override { release_to(0, consumed); }
-  [[nodiscard]] int wake_fd() const noexcept override { return pairs_[0]->wake.get(); }
+  [[nodiscard]] int wake_fd() const noexcept override { return wake_fd(0); }
   [[nodiscard]] bool arm() override { return arm(0); }
   void disarm() override { disarm(0); }
   [[nodiscard]] std::size_t source_count() const noexcept override { return pairs_.size(); }
@@ -109,28 +110,12 @@ class VhostUserPort final : public vswitch::Port {
   using Frames = std::span<const vswitch::FrameView* const>;
   using Part = virtio::QueueLocks::Part;
 
-  /// The transmit ring of a pair other than the first.
-  class PairSource final : public vswitch::Source {
-   public:
-    PairSource(VhostUserPort& port, std::size_t pair) noexcept : Source(in_), port_(port), pair_(pair) {}
-    void pull(vswitch::Burst& burst) override { port_.pull_from(pair_, burst); }
-    void release(std::size_t consumed) override { port_.release_to(pair_, consumed); }
-    [[nodiscard]] int wake_fd() const noexcept override { return port_.pairs_[pair_]->wake.get(); }
-    [[nodiscard]] bool arm() override { return port_.arm(pair_); }
-    void disarm() override { port_.disarm(pair_); }
-
-   private:
-    vswitch::PortCounters::In in_;
-    VhostUserPort& port_;
-    std::size_t pair_;
-  };
-
   /// Changed under the whole lock, used under the part of the ring.
   struct QueuePair {
     net::QueuePair queues;
     FileDescriptor wake;     // epoll: restart and the kick of the transmit ring, edge-triggered
     FileDescriptor restart;  // eventfd: a ring started
-    std::unique_ptr<PairSource> source;
+    std::unique_ptr<net::PairSource<VhostUserPort>> source;  // none for the first pair
     std::array<FileDescriptor, 2> kick;  // receive, transmit
     std::array<FileDescriptor, 2> call;
     std::array<bool, 2> enabled{};
@@ -151,8 +136,10 @@ class VhostUserPort final : public vswitch::Port {
     }
   };
 
+  friend net::PairSource<VhostUserPort>;
   void pull_from(std::size_t pair, vswitch::Burst& burst);
   void release_to(std::size_t pair, std::size_t consumed);
+  [[nodiscard]] int wake_fd(std::size_t pair) const noexcept { return pairs_[pair]->wake.get(); }
   [[nodiscard]] bool arm(std::size_t pair);
   void disarm(std::size_t pair);
   [[nodiscard]] Part& receive_part(std::size_t pair) const noexcept { return locks_.part(2 * pair); }

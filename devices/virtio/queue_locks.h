@@ -26,14 +26,17 @@ class QueueLocks {
     void lock() noexcept { mutex_.lock(); }
     void unlock() noexcept { mutex_.unlock(); }
 
-    /// Runs `use` without the part, which `held` holds before and after, and keeps the whole lock away.
+    /// Runs `use`, for which the part in `held` need not be held. If others may want it (`wanted`), they get
+    /// it meanwhile, and a lease keeps the whole lock away.
     template <typename Use>
-    void lease(std::unique_lock<Part>& held, Use use) noexcept {
-      begin_lease();
+    static void lease(std::unique_lock<Part>& held, bool wanted, Use use) noexcept {
+      if (!wanted) return use();
+      Part& part = *held.mutex();
+      part.begin_lease();
       held.unlock();
       use();
       held.lock();
-      end_lease();
+      part.end_lease();
     }
     /// The same in two halves. The part is held.
     void begin_lease() noexcept { ++leases_; }

@@ -75,15 +75,6 @@ int status_of(std::string_view payload) {
   return status;
 }
 
-void write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-}
-
 /// SIGINT, SIGTERM and SIGQUIT as something to poll, while it lives.
 class Signals {
  public:
@@ -123,12 +114,12 @@ int exec_in_guest(control::Client client, const std::string& node, const Command
     if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) break;
     if (waits[0].revents != 0) {
       stream.receive([&](Type type, std::string_view payload) {
-        if (type == Type::output) write_all(STDOUT_FILENO, payload);
-        if (type == Type::error_output) write_all(STDERR_FILENO, payload);
+        if (type == Type::output) vswitch::write_all(STDOUT_FILENO, payload);
+        if (type == Type::error_output) vswitch::write_all(STDERR_FILENO, payload);
         if (type != Type::exit) return;
         status = status_of(payload);
         if (payload.size() > sizeof(std::int32_t))
-          write_all(STDERR_FILENO, std::string(payload.substr(sizeof(std::int32_t))) + "\n");
+          vswitch::write_all(STDERR_FILENO, std::string(payload.substr(sizeof(std::int32_t))) + "\n");
       });
     }
     if (waits[1].revents != 0) {

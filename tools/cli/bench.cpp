@@ -279,37 +279,30 @@ void add_bench(CLI::App& program, int& status) {
   auto* verb =
       program.add_subcommand("bench", "measure throughput and latency between two link ends of a lab");
   verb->footer(
-      "A generator and a sink take the place of what is attached at the two link ends, with its MAC and IP "
-      "addresses and its\n"
-      "next hop; frames take the way that the lab gives them: wires, bridges, routers. When done, everything "
-      "is as before. A lab\n"
-      "that is not up is brought up, and taken down again.\n\n"
-      "For each frame size:\n"
-      "  MRR       frames per second that arrive at full load, whatever is lost; median of --rounds\n"
-      "  of ref.   the same in units of a reference path: generator, wire and sink on the same worker, "
-      "measured in turn with it.\n"
-      "            It says more about the lab than about the machine's mood: compare this one\n"
-      "  NDR, PDR  highest load with no loss, and with 0.5 % loss, by MLRsearch (RFC 9971)\n"
-      "  latency   at 0, 10, 50 and 90 % of the PDR, 0 being single frames\n"
-      "What the generator could not even send counts as lost in the search. Sizes include the 4 bytes of "
-      "FCS, "
-      "as RFC 2544\n"
-      "counts them.\n\n"
-      "--output writes bench.json (everything, every trial), bigger-is-better.json and "
-      "smaller-is-better.json (for\n"
-      "github-action-benchmark), bencher.json (Bencher Metric Format), junit.xml (a case for each --require "
-      "and each compared\n"
-      "figure), table.txt, throughput.svg and latency.svg. Figures are named as in bench.json: '64 B MRR "
-      "ratio', '64 B NDR',\n"
-      "'imix B latency at 50 % PDR p99'.\n\n"
-      "Exit status: 0 success, 1 a requirement or the comparison failed or the measurement did, 2 bad "
-      "input.\n\n"
-      "Examples:\n"
-      "  patchbay bench --quick -t examples/two-lans.clab.yml h1 h2\n"
-      "  patchbay bench h1:eth1 h2:eth1 --sizes 64,imix,1518 --bidirectional --output results\n"
-      "  patchbay bench --quick h1 h2 --compare baseline.json --max-regression 5% --require '64 B MRR ratio "
-      ">= "
-      "0.05'");
+      R"(A generator and a sink take the place of what is attached at the two link ends, with its MAC and IP addresses and its
+next hop; frames take the way that the lab gives them: wires, bridges, routers. When done, everything is as before. A lab
+that is not up is brought up, and taken down again.
+
+For each frame size:
+  MRR       frames per second that arrive at full load, whatever is lost; median of --rounds
+  of ref.   the same in units of a reference path: generator, wire and sink on the same worker, measured in turn with it.
+            It says more about the lab than about the machine's mood: compare this one
+  NDR, PDR  highest load with no loss, and with 0.5 % loss, by MLRsearch (RFC 9971)
+  latency   at 0, 10, 50 and 90 % of the PDR, 0 being single frames
+What the generator could not even send counts as lost in the search. Sizes include the 4 bytes of FCS, as RFC 2544
+counts them.
+
+--output writes bench.json (everything, every trial), bigger-is-better.json and smaller-is-better.json (for
+github-action-benchmark), bencher.json (Bencher Metric Format), junit.xml (a case for each --require and each compared
+figure), table.txt, throughput.svg and latency.svg. Figures are named as in bench.json: '64 B MRR ratio', '64 B NDR',
+'imix B latency at 50 % PDR p99'.
+
+Exit status: 0 success, 1 a requirement or the comparison failed or the measurement did, 2 bad input.
+
+Examples:
+  patchbay bench --quick -t examples/two-lans.clab.yml h1 h2
+  patchbay bench h1:eth1 h2:eth1 --sizes 64,imix,1518 --bidirectional --output results
+  patchbay bench --quick h1 h2 --compare baseline.json --max-regression 5% --require '64 B MRR ratio >= 0.05')");
   auto* arguments = new BenchArguments;
   arguments->selection.add_options(*verb);
   verb->add_option("ends", arguments->ends,

@@ -14,6 +14,7 @@
 #include "tools/engine/engine.h"
 #include "tools/engine/external_node.h"
 #include "tools/engine/host_requirements.h"
+#include "vswitch/file_descriptor.h"
 #include "vswitch/source.h"
 
 namespace patchbay::tools::cli {
@@ -73,14 +74,6 @@ void print_sockets(const Lab& lab) {
   }
 }
 
-void write_all(int fd, const std::string& text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const ssize_t n = ::write(fd, text.data() + at, text.size() - at);
-    if (n <= 0) return;
-    at += static_cast<std::size_t>(n);
-  }
-}
-
 /// The background process: own session, output to the log. Tells the parent "up MILLISECONDS" or "error
 /// TEXT".
 [[noreturn]] void become_engine(const Lab& lab, unsigned workers, int report) {
@@ -95,7 +88,7 @@ void write_all(int fd, const std::string& text) {
       const RunDirectory directory(lab.name);
       const int log = ::open(directory.log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
       ::dup2(log >= 0 ? log : null, 2);
-      write_all(report, fmt::format("up {}", milliseconds));
+      vswitch::write_all(report, fmt::format("up {}", milliseconds));
       ::close(report);
       told = true;
     });
@@ -103,7 +96,7 @@ void write_all(int fd, const std::string& text) {
     if (told) {
       fmt::print(stderr, "the engine ends: {}\n", error.what());  // to the log
     } else {
-      write_all(report, fmt::format("error {}", error.what()));
+      vswitch::write_all(report, fmt::format("error {}", error.what()));
     }
     status = 1;
   }

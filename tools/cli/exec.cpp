@@ -31,11 +31,12 @@ void wait_for_agent(const LabSelection& selection, const std::string& node, doub
 void add_exec(CLI::App& program, int& status) {
   auto* verb = program.add_subcommand("exec", "run a command in a node");
   verb->footer(
-      "In a linux node the command is a program of this host, in a vm one of the guest, where patchbay-agent "
-      "has to run;\nits exit status is passed on. In a router it is typed at the console.\nExamples:\n"
-      "  patchbay exec --node h1 -- ping -c 3 10.0.2.2\n"
-      "  patchbay exec --node r1 -- show ip route\n"
-      "  patchbay exec --node v1 --cmd 'dmesg | tail'");
+      R"(In a linux node the command is a program of this host, in a vm one of the guest, where patchbay-agent has to run;
+its exit status is passed on. In a router it is typed at the console.
+Examples:
+  patchbay exec --node h1 -- ping -c 3 10.0.2.2
+  patchbay exec --node r1 -- show ip route
+  patchbay exec --node v1 --cmd 'dmesg | tail')");
   auto* selection = new LabSelection;
   auto* node = new std::string;
   auto* words = new std::vector<std::string>;

@@ -41,14 +41,12 @@ void add_link_end(CLI::App& verb, Arguments& arguments) {
 void add_set(CLI::App& netem, int& status) {
   auto* verb = netem.add_subcommand("set", "impair what a node sends on an interface");
   verb->footer(
-      "What is not named is not impaired, whatever was set before. Frames that the link holds keep the time "
-      "at\n"
-      "which they are due. The other direction is the other node's: a delay of 10ms at both ends adds 20ms "
-      "to the\n"
-      "round trip.\n"
-      "Examples:\n"
-      "  patchbay netem set -n h1 -i eth1 --delay 10ms --jitter 2ms --loss 1%\n"
-      "  patchbay netem set -n r1 -i eth0 --rate 10mbit");
+      R"(What is not named is not impaired, whatever was set before. Frames that the link holds keep the time at
+which they are due. The other direction is the other node's: a delay of 10ms at both ends adds 20ms to the
+round trip.
+Examples:
+  patchbay netem set -n h1 -i eth1 --delay 10ms --jitter 2ms --loss 1%
+  patchbay netem set -n r1 -i eth0 --rate 10mbit)");
   auto* arguments = new Arguments;
   add_link_end(*verb, *arguments);
   for (std::size_t i = 0; i < kSettings.size(); ++i)
@@ -141,17 +139,12 @@ void add_netem(CLI::App& program, int& status) {
   auto* verb = program.add_subcommand("netem", "impair links: delay, jitter, loss, rate and more");
   verb->require_subcommand(1);
   verb->footer(
-      "Impairments are those of netem(8) and belong to one direction: what one node sends on one interface. "
-      "The\n"
-      "jitter is uniform; frames may overtake each other by it, unless there is a rate, which keeps the "
-      "order. The\n"
-      "rate counts frames from their Ethernet header on, without FCS; 1.5 MB may wait for it. What is "
-      "dropped is in\n"
-      "`patchbay inspect --counters` as impairment_loss and impairment_queue. Random numbers follow from the "
-      "names\n"
-      "of lab, node and interface and start anew with each set, so that runs are repeatable. Captures show "
-      "frames\n"
-      "when they have passed the impairment. Lab files: vars.patchbay.netem of a link.");
+      R"(Impairments are those of netem(8) and belong to one direction: what one node sends on one interface. The
+jitter is uniform; frames may overtake each other by it, unless there is a rate, which keeps the order. The
+rate counts frames from their Ethernet header on, without FCS; 1.5 MB may wait for it. What is dropped is in
+`patchbay inspect --counters` as impairment_loss and impairment_queue. Random numbers follow from the names
+of lab, node and interface and start anew with each set, so that runs are repeatable. Captures show frames
+when they have passed the impairment. Lab files: vars.patchbay.netem of a link.)");
   add_set(*verb, status);
   add_show(*verb, status);
   add_reset(*verb, status);

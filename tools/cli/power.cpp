@@ -8,10 +8,12 @@ namespace patchbay::tools::cli {
 void add_power(CLI::App& program, int& status) {
   auto* verb = program.add_subcommand("power", "switch a virtual machine on, off, reset, pause or resume it");
   verb->footer(
-      "off presses the guest's power button first and pulls the plug after --timeout seconds; --force does "
-      "it\n"
-      "at once. reset never asks the guest.\nExamples:\n  patchbay power off r1\n  patchbay power on r1\n"
-      "  patchbay power off --force r1");
+      R"(off presses the guest's power button first and pulls the plug after --timeout seconds; --force does it
+at once. reset never asks the guest.
+Examples:
+  patchbay power off r1
+  patchbay power on r1
+  patchbay power off --force r1)");
   auto* selection = new LabSelection;
   auto* action = new std::string;
   auto* node = new std::string;

@@ -33,7 +33,6 @@ Json describe(const vswitch::PortSnapshot& port) {
            {{"offered", port.out.offered},
             {"delivered", port.out.delivered},
             {"bytes", port.out.bytes},
-            {"in_flight", port.out.in_flight},
             {"dropped", drops(port.out.dropped)}}}};
 }
 

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -46,22 +45,12 @@ std::optional<FileContents> find(const fs::path& entry) {
   return contents;
 }
 
-bool write_all(int fd, std::span<const std::byte> data) {
-  while (!data.empty()) {
-    const ssize_t count = ::write(fd, data.data(), data.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    data = data.subspan(static_cast<std::size_t>(count));
-  }
-  return true;
-}
-
 void store(const fs::path& folder, const std::string& name, std::span<const std::byte> data) {
   std::string partial = folder / (kUnfinished + name + ".XXXXXX");
   const devices::FileDescriptor fd(::mkostemp(partial.data(), O_CLOEXEC));
   if (!fd) return;
   // Were the name to become durable before the data, a kernel with holes would be found after a power failure.
-  const bool stored = write_all(fd.get(), data) && ::fdatasync(fd.get()) == 0 &&
+  const bool stored = devices::write_all(fd.get(), data) && ::fdatasync(fd.get()) == 0 &&
                       ::rename(partial.c_str(), (folder / name).c_str()) == 0;
   if (!stored) ::unlink(partial.c_str());
 }

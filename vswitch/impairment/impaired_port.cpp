@@ -1,7 +1,6 @@
 #include "vswitch/impairment/impaired_port.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
 #include <algorithm>
@@ -41,21 +40,14 @@ ImpairedPort::ImpairedPort(Port& inner, const Impairment& impairment, const Opti
       store_(options.bytes, options.frames),
       scratch_(std::make_unique<Scratch>()) {
   bool can_tell = true;
-  for (std::size_t queue = 0; queue < inner_.source_count(); ++queue) {
+  for (std::size_t queue = 0; queue < inner_.source_count(); ++queue)
     can_tell &= inner_.source(queue).wake_fd() >= 0;
-    if (queue != 0) silent_.push_back(std::make_unique<SilentSource>(inner_.source(queue)));
-  }
   if (!can_tell) return;
   wake_ = FileDescriptor(::epoll_create1(EPOLL_CLOEXEC));
   timer_ = FileDescriptor(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!wake_ || !timer_ || !watch(wake_.get(), timer_.get(), kTimer) || !watch_inner()) {
     throw std::system_error(errno, std::generic_category(), name() + ": cannot set up an impairment's timer");
   }
-}
-
-ImpairedPort::SilentSource::SilentSource(Source& queue)
-    : Source(queue.received()), never_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!never_) throw std::system_error(errno, std::generic_category(), "eventfd for an impaired queue");
 }
 
 void ImpairedPort::configure(const Impairment& impairment) {

@@ -7,8 +7,7 @@
 // wire), nothing more is taken from the sender until they are gone.
 //
 // A card with several queues sends through one impairment, as all its frames go over one link: its sources
-// are pulled in turn by the worker of this port's first. The others of this port never have a frame; they are
-// there to show what their queues have counted.
+// are pulled in turn by the worker of this port's only one.
 //
 // Threads: as Port says; push(), accepts() and set_link() use nothing of this object but the port behind it,
 // so they may run beside the others. configure() and held() run where pull() does.
@@ -20,7 +19,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "vswitch/file_descriptor.h"
 #include "vswitch/impairment/frame_store.h"
@@ -54,10 +52,6 @@ class ImpairedPort final : public Port {
 
   void pull(Burst& burst) override;
   void release(std::size_t consumed) override;
-  [[nodiscard]] std::size_t source_count() const noexcept override { return 1 + silent_.size(); }
-  [[nodiscard]] Source& source(std::size_t number) noexcept override {
-    return number == 0 ? static_cast<Source&>(*this) : *silent_[number - 1];
-  }
   [[nodiscard]] std::size_t push(std::span<const FrameView* const> frames) override {
     return inner_.push(frames);
   }
@@ -75,20 +69,6 @@ class ImpairedPort final : public Port {
   struct Scratch {
     Burst pulled;
     Burst segments;
-  };
-
-  /// Stands for a further queue of the port behind, which this port's first source pulls.
-  class SilentSource final : public Source {
-   public:
-    explicit SilentSource(Source& queue);
-    void pull(Burst&) override {}
-    void release(std::size_t) override {}
-    [[nodiscard]] int wake_fd() const noexcept override { return never_.get(); }
-    [[nodiscard]] bool arm() override { return false; }
-    void disarm() override {}
-
-   private:
-    FileDescriptor never_;  // eventfd that nobody writes to
   };
 
   /// Pulls from the queues of the port behind, the next one first, until one has frames.
@@ -109,7 +89,6 @@ class ImpairedPort final : public Port {
   LinkModel model_;
   FrameStore store_;
   std::unique_ptr<Scratch> scratch_;
-  std::vector<std::unique_ptr<SilentSource>> silent_;
   std::size_t next_queue_ = 0;
   Source* pulled_ = nullptr;  // the queue of the last pull_inner()
   // Frames that are due and were shown to the switch, which has not consumed them.

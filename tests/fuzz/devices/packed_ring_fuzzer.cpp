@@ -8,17 +8,16 @@
 #include <span>
 
 #include "devices/virtio/packed_ring.h"
-#include "tests/fuzz/devices/fuzz_input.h"
+#include "tests/fuzz/devices/ring_memory.h"
 
 namespace patchbay::devices {
 namespace {
 
+using fuzz::kBase;
+using fuzz::ram;
 using fuzz::require;
 
-constexpr std::uint64_t kBase = 0x10000;
-constexpr std::size_t kBytes = 0x2000;
 constexpr std::uint64_t kDriverArea = 0x800;
-alignas(4096) std::array<std::byte, kBytes> ram;
 
 virtio::RingSetup take_setup(fuzz::Input& input) {
   virtio::RingSetup setup;
@@ -51,8 +50,7 @@ void run(fuzz::Input& input) {
       case 1: {  // the next descriptor of the driver's lap, with fields that are often sensible
         const unsigned size = std::max<unsigned>(1, std::min<unsigned>(setup.size, 128));
         virtio::PackedDescriptor descriptor;
-        descriptor.address = kBase + input.take<std::uint16_t>() % (kBytes + 64);
-        descriptor.length = input.take<std::uint8_t>() * (input.below(4) == 0 ? 16U : 1U);
+        fuzz::take_buffer(input, descriptor);
         descriptor.id = input.take<std::uint8_t>();
         descriptor.flags =
             static_cast<std::uint16_t>(input.below(8) | virtio::available_flags(at / size % 2 == 0));
@@ -60,12 +58,9 @@ void run(fuzz::Input& input) {
         ++at;
         break;
       }
-      case 2: {  // any bytes anywhere
-        const std::size_t place = input.below(kBytes - 8);
-        const auto value = input.take<std::uint64_t>();
-        std::memcpy(ram.data() + place, &value, sizeof value);
+      case 2:
+        fuzz::overwrite(input);
         break;
-      }
       case 3:
       case 4: {
         if (input.below(4) != 0) list.clear();
@@ -75,14 +70,7 @@ void run(fuzz::Input& input) {
         const virtio::PopStatus status = ring.pop(list, chain);
         if (status == virtio::PopStatus::chain || status == virtio::PopStatus::overlong) {
           require(!was_broken && ring.enabled());
-          std::uint64_t bytes = 0;
-          for (std::size_t i = before; i < list.size(); ++i) {
-            require(list[i].length != 0 && list[i].data >= ram.data() &&
-                    list[i].data < ram.data() + ram.size());
-            require(list[i].length <= static_cast<std::size_t>(ram.data() + ram.size() - list[i].data));
-            bytes += list[i].length;
-          }
-          require(bytes == chain.readable_bytes + chain.writable_bytes);
+          fuzz::require_sound(chain, list, before);
           popped.push_back(chain.id);
           require(popped.size() <= ring.size());
         } else {
@@ -111,22 +99,15 @@ void run(fuzz::Input& input) {
         const std::size_t taken = ring.pop_singles(std::span(chains).first(1 + input.below(8)));
         const std::size_t kept = taken == 0 ? 0 : input.below(static_cast<std::uint32_t>(taken) + 1);
         for (std::size_t i = 0; i < taken; ++i) {
-          const virtio::SingleChain& single = chains[i];
-          require(single.length != 0 && single.data >= ram.data() &&
-                  single.length <= static_cast<std::size_t>(ram.data() + ram.size() - single.data));
-          if (i < kept) popped.push_back(single.id);
+          fuzz::require_inside(chains[i].data, chains[i].length);
+          if (i < kept) popped.push_back(chains[i].id);
         }
         ring.put_back(taken - kept);
         require(kept == 0 || popped.size() <= ring.size());
         break;
       }
       case 7:
-        if (input.below(2) != 0) {
-          static_cast<void>(ring.enable_notifications());
-        } else {
-          ring.disable_notifications();
-        }
-        require(ring.available() <= ring.size());
+        fuzz::switch_notifications(input, ring);
         break;
       default:
         if (input.below(8) == 0) {

@@ -7,16 +7,14 @@
 #include <vector>
 
 #include "devices/virtio/split_ring.h"
-#include "tests/fuzz/devices/fuzz_input.h"
+#include "tests/fuzz/devices/ring_memory.h"
 
 namespace patchbay::devices {
 namespace {
 
+using fuzz::kBase;
+using fuzz::ram;
 using fuzz::require;
-
-constexpr std::uint64_t kBase = 0x10000;
-constexpr std::size_t kBytes = 0x2000;
-alignas(4096) std::array<std::byte, kBytes> ram;
 
 /// Rings that are mostly where they should be, so that the input gets past enable().
 virtio::RingSetup take_setup(fuzz::Input& input) {
@@ -36,14 +34,7 @@ virtio::RingSetup take_setup(fuzz::Input& input) {
 
 void check_chain(const virtio::Chain& chain, const virtio::SegmentList& list, std::size_t before,
                  bool whole) {
-  std::uint64_t bytes = 0;
-  for (std::size_t i = before; i < list.size(); ++i) {
-    require(list[i].length != 0);
-    require(list[i].data >= ram.data() && list[i].data < ram.data() + ram.size());
-    require(list[i].length <= static_cast<std::size_t>(ram.data() + ram.size() - list[i].data));
-    bytes += list[i].length;
-  }
-  require(bytes == chain.readable_bytes + chain.writable_bytes);
+  fuzz::require_sound(chain, list, before);
   require(list.size() - before == std::size_t{chain.readable} + chain.writable);
   require(whole || list.full() || list.size() - before >= 256);
 }
@@ -63,19 +54,15 @@ void run(fuzz::Input& input) {
       case 0: {  // one descriptor, with fields that are often sensible
         const std::uint32_t at = 16 * input.below(128);
         virtio::SplitDescriptor descriptor;
-        descriptor.address = kBase + input.take<std::uint16_t>() % (kBytes + 64);
-        descriptor.length = input.take<std::uint8_t>() * (input.below(4) == 0 ? 16U : 1U);
+        fuzz::take_buffer(input, descriptor);
         descriptor.flags = static_cast<std::uint16_t>(input.below(9));
         descriptor.next = input.take<std::uint8_t>();
         std::memcpy(ram.data() + at, &descriptor, sizeof descriptor);
         break;
       }
-      case 1: {  // any bytes anywhere
-        const std::size_t at = input.below(kBytes - 8);
-        const auto value = input.take<std::uint64_t>();
-        std::memcpy(ram.data() + at, &value, sizeof value);
+      case 1:
+        fuzz::overwrite(input);
         break;
-      }
       case 2: {  // an available entry and the index behind it
         std::uint16_t index;
         std::memcpy(&index, ram.data() + 0x802, 2);
@@ -118,12 +105,7 @@ void run(fuzz::Input& input) {
         popped.clear();
         break;
       case 8:
-        if (input.below(2) != 0) {
-          static_cast<void>(ring.enable_notifications());
-        } else {
-          ring.disable_notifications();
-        }
-        require(ring.available() <= ring.size());
+        fuzz::switch_notifications(input, ring);
         break;
       default:
         if (input.below(8) == 0) {

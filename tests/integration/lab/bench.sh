@@ -3,21 +3,15 @@
 # shall read it, the lab is as before, bad input is refused. Never a rate: machines differ. Usage: bench.sh PATCHBAY EXAMPLES
 set -euo pipefail
 patchbay=$1 examples=$2
-work=$(mktemp -d /tmp/patchbay-bench.XXXXXX)
+source "$(dirname "$0")/lab.sh"
+needs ping jq python3
+[[ -w /dev/kvm ]] || { echo "SKIP: /dev/kvm is not usable, and the router is a VM"; exit 77; }
+
 name=bench$$
 lab=$work/$name.clab.yml
-trap '"$patchbay" destroy --name "$name" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
-
-[[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
-[[ -w /dev/kvm ]] || { echo "SKIP: /dev/kvm is not usable, and the router is a VM"; exit 77; }
-for program in ping jq python3; do
-  command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
-done
 sed "s/^name: .*/name: $name/" "$examples/two-lans.clab.yml" >"$lab"
 cp "$examples/r1.conf" "$work"
 
-fail() { echo "FAIL: $*"; exit 1; }
-check() { echo "-- $*"; }
 bench() { "$patchbay" bench --name "$name" "$@"; }
 
 check "a lab that is not up is brought up and taken down"

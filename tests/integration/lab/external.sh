@@ -4,16 +4,12 @@
 # strangers at the sockets, the engine killed, and what is left afterwards. Usage: external.sh PATCHBAY EXAMPLES
 set -euo pipefail
 patchbay=$1 examples=$2
+source "$(dirname "$0")/lab.sh"
+needs dpdk-testpmd ping iperf3 jq socat
 
-[[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
-for program in dpdk-testpmd ping iperf3 jq socat; do
-  command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
-done
-
-work=$(mktemp -d /tmp/patchbay-test.XXXXXX)
 example=$examples/external.clab.yml
-lab=$work/peers.clab.yml
-cat >"$lab" <<'LAB'
+peers=$work/peers.clab.yml
+cat >"$peers" <<'LAB'
 name: peers
 topology:
   nodes:
@@ -31,34 +27,11 @@ topology:
        vars: {patchbay: {queues: 2, vhost-user: {mode: client, socket: x2.sock}}}}
 LAB
 peer="" stranger="" flood=""
-end() {  # a process of ours, by its number
-  [[ -n $1 ]] || return 0
-  kill -KILL "$1" 2>/dev/null || true
-  wait "$1" 2>/dev/null || true
-}
-trap 'end "$peer"; end "$stranger"; end "$flood"
-  for t in "$example" "$lab"; do "$patchbay" destroy -t "$t" >/dev/null 2>&1 || true; done
-  rm -rf "$work"' EXIT
+trap 'end "$peer"; end "$stranger"; end "$flood"; clean_up' EXIT
 
-current=$example
-fail() {
-  echo "FAIL: $*"
-  "$patchbay" inspect -t "$current" --counters || true
-  tail -n 15 "$work/testpmd.log" 2>/dev/null | sed 's/^/testpmd: /' || true
-  exit 1
-}
-check() { echo "-- $* ($SECONDS s)"; }
-in_node() { local node=$1; shift; "$patchbay" exec -t "$current" --node "$node" -- "$@"; }
-fact() { "$patchbay" inspect -t "$current" --format json | jq -r ".nodes[] | select(.name == \"$1\") | .interfaces[0].$2"; }
-balanced() { [[ $("$patchbay" inspect -t "$current" --format json | jq .balanced) == true ]] || fail "counters do not balance"; }
-within() {  # SECONDS COMMAND...: until the command succeeds
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [[ $SECONDS -lt $end ]] || return 1
-    sleep 0.1
-  done
-}
+lab=$example
+evidence() { tail -n 15 "$work/testpmd.log" 2>/dev/null | sed 's/^/testpmd: /'; }
+fact() { listing -r ".nodes[] | select(.name == \"$1\") | .interfaces[0].$2"; }
 reaches() { in_node "$1" ping -q -c 1 -W 1 "$2" >/dev/null; }
 says() { [[ $(fact "$1" "$2") == $3 ]]; }  # the third is a pattern
 
@@ -84,20 +57,20 @@ joins() {  # QUEUES PACKED
 leaves() { end "$peer"; peer=""; within 10 says x1 connected false && within 10 says x2 connected false || fail "a peer that left is there"; }
 
 check "the example: testpmd joins with two queue pairs and answers pings"
-"$patchbay" deploy -t "$example" | tee "$work/deployed"
+"$patchbay" deploy -t "$lab" | tee "$work/deployed"
 socket=$(sed -n 's/^x1:eth1: vhost-user, listens at \(.*\), mac .*/\1/p' "$work/deployed")
 [[ -S $socket ]] || fail "deploy does not tell where the socket is"
 says x1 connected false || fail "connected to nobody"
 testpmd "net_virtio_user0,path=$socket,queues=2,mac=$(fact x1 mac)" -- --forward-mode=icmpecho --rxq=2 --txq=2
 within 20 says x1 queues 2 || fail "two queue pairs do not come up"
 within 20 reaches h1 10.0.1.2 || fail "testpmd does not answer"
-"$patchbay" inspect -t "$example"
+"$patchbay" inspect -t "$lab"
 balanced
 end "$peer"
-"$patchbay" destroy -t "$example"
+"$patchbay" destroy -t "$lab"
 [[ ! -e /run/patchbay/external && ! -e $socket ]] || fail "destroy left something"
 
-current=$lab
+lab=$peers
 "$patchbay" deploy -t "$lab"
 connections=0
 # The other two combinations come below.
@@ -128,13 +101,13 @@ joins 2 1
 "$patchbay" exec -t "$lab" --node h1 -- ping -q -f -c 1000000 10.0.1.2 >/dev/null 2>&1 &
 flood=$!
 before=$(fact x1 connections)
-delivered() { "$patchbay" inspect -t "$lab" --format json | jq '[.segments[].ports[] | select(.name == "x1:eth1").out.delivered][0]'; }
+delivered() { listing '[.segments[].ports[] | select(.name == "x1:eth1").out.delivered][0]'; }
 start=$(delivered)
 flows() { [[ $(delivered) -gt $((start + 200)) ]]; }
 within 10 flows || fail "no traffic"
 leaves
 says x1 last_error "the peer closed the connection" || fail "x1 says $(fact x1 last_error)"
-[[ $("$patchbay" inspect -t "$lab" --format json | jq -r '.nodes[] | select(.name == "x1").state') == waiting ]] || fail "x1 does not wait"
+[[ $(listing -r '.nodes[] | select(.name == "x1").state') == waiting ]] || fail "x1 does not wait"
 within 10 reaches h1 10.0.1.3 || fail "h1 and h3 suffer"
 balanced
 joins 2 1
@@ -187,7 +160,7 @@ testpmd "net_virtio_user0,path=$work/x2.sock,server=1,queues=2" -- --forward-mod
 within 20 reaches h2 10.0.1.9 || fail "testpmd does not answer"
 "$patchbay" exec -t "$lab" --node h2 -- ping -q -f -c 1000000 10.0.1.9 >/dev/null 2>&1 &
 flood=$!
-answered() { [[ $("$patchbay" inspect -t "$lab" --format json | jq '[.segments[].ports[] | select(.name == "x2:eth1").in.frames][0]') -gt 1000 ]]; }
+answered() { [[ $(listing '[.segments[].ports[] | select(.name == "x2:eth1").in.frames][0]') -gt 1000 ]]; }
 within 20 answered || fail "no traffic"
 kill -KILL "$engine"
 end "$flood"

@@ -3,15 +3,10 @@
 # while the lab is up; bad input. Usage: netem.sh PATCHBAY EXAMPLES
 set -euo pipefail
 patchbay=$1 examples=$2
-work=$(mktemp -d /tmp/patchbay-test.XXXXXX)
+source "$(dirname "$0")/lab.sh"
+needs ping iperf3 jq awk
+
 lab=$work/netem.clab.yml
-trap '"$patchbay" destroy -t "$lab" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
-
-[[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
-for program in ping iperf3 jq awk; do
-  command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
-done
-
 cat >"$lab" <<'LAB'
 name: netem
 topology:
@@ -29,14 +24,7 @@ topology:
     - {endpoints: ["h3:eth1", "sw:p2"], ipv4: [10.0.2.3/24, ""], mtu: 1500, vars: {patchbay: {netem: {a-to-z: {delay: 5ms}}}}}
 LAB
 
-fail() {
-  echo "FAIL: $*"
-  "$patchbay" inspect -t "$lab" --counters || true
-  exit 1
-}
-check() { echo "-- $* ($SECONDS s)"; }
-in_h1() { "$patchbay" exec -t "$lab" --node h1 -- "$@"; }
-balanced() { [[ $("$patchbay" inspect -t "$lab" --format json | jq .balanced) == true ]] || fail "counters do not balance"; }
+in_h1() { in_node h1 "$@"; }
 netem() { local action=$1; shift; "$patchbay" netem "$action" -t "$lab" "$@"; }
 # Least and average round trip in ms; the average of a busy machine may be anything.
 round_trip() { in_h1 ping -q -c "${2:-20}" -i 0.02 "$1" | awk -F'[ /]' '/^rtt/ {print $7, $8}'; }
@@ -47,7 +35,7 @@ expect_round_trip() {  # ADDRESS LOW HIGH
   echo "   $1: least $least ms, average $average ms"
   between "$2" "$least" "$3" || fail "the round trip to $1 takes $least ms, not $2 to $3"
 }
-counter() { "$patchbay" inspect -t "$lab" --format json | jq "[.segments[].ports[] | select(.name == \"$1\")][0].$2 // 0"; }
+counter() { listing "[.segments[].ports[] | select(.name == \"$1\")][0].$2 // 0"; }
 
 "$patchbay" deploy -t "$lab"
 
@@ -108,7 +96,7 @@ in_h1 ping -q -c 50 -i 0.02 -W 1 10.0.1.2 >"$work/corrupt" || true
 netem reset -n h1 -i eth1
 balanced
 
-"$patchbay" exec -t "$lab" --node h2 -- iperf3 --server --daemon
+in_node h2 iperf3 --server --daemon
 sleep 0.5
 for rate in 10 200; do
   check "TCP fills a wire of $rate Mbit/s, and no more"

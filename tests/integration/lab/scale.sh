@@ -3,18 +3,12 @@
 # time and what threads did, which a busy machine does not change, and times with much slack. Usage: scale.sh PATCHBAY MAKE_LAB
 set -euo pipefail
 patchbay=$1 make_lab=$2
-work=$(mktemp -d /tmp/patchbay-scale.XXXXXX)
-name=row$$
-trap '"$patchbay" destroy --name "$name" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
-
-[[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
+source "$(dirname "$0")/lab.sh"
+needs ping jq python3
 [[ -w /dev/kvm ]] || { echo "SKIP: /dev/kvm is not usable, and routers are VMs"; exit 77; }
-for program in ping jq python3; do
-  command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
-done
 
-fail() { echo "FAIL: $*"; exit 1; }
-check() { echo "-- $*"; }
+name=row$$
+lab=$work/$name.clab.yml
 milliseconds() { echo $(( $(date +%s%N) / 1000000 )); }
 # Of the engine, all threads: processor time in ticks, and times that a thread went to sleep.
 ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
@@ -24,12 +18,12 @@ hertz=$(getconf CLK_TCK)
 ulimit -S -n 256  # too few for fifty routers: the EAL raises it
 
 check "50 routers are up and forward"
-"$make_lab" "$name" 50 >"$work/$name.clab.yml"
+"$make_lab" "$name" 50 >"$lab"
 start=$(milliseconds)
-"$patchbay" deploy -t "$work/$name.clab.yml"
+"$patchbay" deploy -t "$lab"
 up=$(milliseconds)
 # The first ping waits for fifty routers to find their neighbours.
-"$patchbay" exec --name "$name" --node c0a -- ping -n -c 1 -W 10 172.17.0.2 | grep 'ttl=14' || fail "no answer through 50 routers"
+in_node c0a ping -n -c 1 -W 10 172.17.0.2 | grep 'ttl=14' || fail "no answer through 50 routers"
 answered=$(milliseconds)
 echo "deployed in $((up - start)) ms, answered after another $((answered - up)) ms"
 [[ $((answered - up)) -lt 10000 ]] || fail "the first ping took more than 10 s"
@@ -49,9 +43,9 @@ done
 [[ -n $quiet ]] || fail "the idle lab is busy"
 
 check "awake at once, and nothing was lost"
-"$patchbay" exec --name "$name" --node c0a -- ping -q -n -c 100 -i 0.002 172.17.0.2 | tee "$work/ping"
+in_node c0a ping -q -n -c 100 -i 0.002 172.17.0.2 | tee "$work/ping"
 grep -q ' 0% packet loss' "$work/ping" || fail "pings were lost"
-[[ $("$patchbay" inspect --name "$name" --format json | jq .balanced) == true ]] || fail "counters do not balance"
+balanced
 
 check "gone"
 start=$(milliseconds)

@@ -3,20 +3,12 @@
 # traffic, bad lab files. Usage: two_lans.sh PATCHBAY EXAMPLES
 set -euo pipefail
 patchbay=$1 examples=$2
-lab=$examples/two-lans.clab.yml
-work=$(mktemp -d /tmp/patchbay-test.XXXXXX)
-trap '"$patchbay" destroy -t "$lab" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
-
-[[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
+source "$(dirname "$0")/lab.sh"
+needs ping traceroute iperf3 tshark capinfos jq python3
 [[ -w /dev/kvm ]] || { echo "SKIP: /dev/kvm is not usable, and the router is a VM"; exit 77; }
-for program in ping traceroute iperf3 tshark capinfos jq python3; do
-  command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
-done
 
-fail() { echo "FAIL: $*"; exit 1; }
-check() { echo "-- $*"; }
-in_h1() { "$patchbay" exec -t "$lab" --node h1 -- "$@"; }
-balanced() { [[ $("$patchbay" inspect -t "$lab" --format json | jq .balanced) == true ]] || fail "counters do not balance"; }
+lab=$examples/two-lans.clab.yml
+in_h1() { in_node h1 "$@"; }
 
 check "the examples pass their own checks"
 for example in two-lans bridge chain; do
@@ -88,7 +80,7 @@ refuses_commands() {
 }
 
 check "the router's power switch: paused, resumed, asked to go off, on again, reset"
-state() { "$patchbay" inspect -t "$lab" --format json | jq -r '.nodes[] | select(.name == "r1") | .state'; }
+state() { listing -r '.nodes[] | select(.name == "r1") | .state'; }
 reaches() { in_h1 ping -q -c 1 -W 1 10.0.2.2 >/dev/null; }
 refused() {  # verb, then arguments with each of which it must end with status 2
   local verb=$1 wrong status
@@ -140,7 +132,7 @@ client.shutdown(socket.SHUT_RD)  # the answer cannot be written
 client.sendall(b'{"id": 1, "verb": "capture", "args": {"ports": ["r1:eth0"]}}\n')
 client.shutdown(socket.SHUT_WR)
 CLIENT
-captured() { "$patchbay" inspect -t "$lab" --format json | jq '[.segments[].ports[] | select(.captured)] | length'; }
+captured() { listing '[.segments[].ports[] | select(.captured)] | length'; }
 for _ in $(seq 50); do
   [[ $(captured) -ne 0 ]] || break
   sleep 0.1

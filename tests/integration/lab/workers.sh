@@ -3,15 +3,10 @@
 # meanwhile; counters balance. Usage: workers.sh PATCHBAY
 set -euo pipefail
 patchbay=$1
-work=$(mktemp -d /tmp/patchbay-test.XXXXXX)
+source "$(dirname "$0")/lab.sh"
+needs ping iperf3 jq
+
 lab=$work/workers.clab.yml
-trap '"$patchbay" destroy -t "$lab" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
-
-[[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
-for program in ping iperf3 jq; do
-  command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
-done
-
 cat >"$lab" <<'LAB'
 name: workers
 topology:
@@ -28,15 +23,6 @@ topology:
     - {endpoints: ["h4:eth1", "sw:p4"], ipv4: [10.0.0.4/24, ""]}
 LAB
 
-fail() {
-  echo "FAIL: $*"
-  "$patchbay" inspect -t "$lab" --counters || true
-  exit 1
-}
-check() { echo "-- $* ($SECONDS s)"; }
-on() { local node=$1; shift; "$patchbay" exec -t "$lab" --node "$node" -- "$@"; }
-balanced() { [[ $("$patchbay" inspect -t "$lab" --format json | jq .balanced) == true ]] || fail "counters do not balance"; }
-
 check "numbers of workers that make no sense"
 for number in 0 17 -1 many; do
   status=0
@@ -51,17 +37,17 @@ engine_threads() { cat /proc/"$(cat /run/patchbay/workers/pid)"/task/*/comm; }
 check "everybody reaches everybody"
 for from in 1 2 3 4; do
   for to in 1 2 3 4; do
-    [[ $from -eq $to ]] || on "h$from" ping -q -c 2 -i 0.01 -W 2 "10.0.0.$to" >/dev/null || fail "h$from does not reach h$to"
+    [[ $from -eq $to ]] || in_node "h$from" ping -q -c 2 -i 0.01 -W 2 "10.0.0.$to" >/dev/null || fail "h$from does not reach h$to"
   done
 done
 balanced
 
 check "streams from three hosts to one, captures and a link going down and up meanwhile"
-for port in 5201 5202 5203; do on h1 iperf3 -s -1 -D -p "$port"; done
+for port in 5201 5202 5203; do in_node h1 iperf3 -s -1 -D -p "$port"; done
 sleep 0.3
 streams=()
 for host in 2 3 4; do
-  on "h$host" iperf3 -c 10.0.0.1 -p $((5199 + host)) -t 4 -J >"$work/h$host.json" 2>&1 &
+  in_node "h$host" iperf3 -c 10.0.0.1 -p $((5199 + host)) -t 4 -J >"$work/h$host.json" 2>&1 &
   streams+=($!)
 done
 for round in 1 2 3; do

@@ -3,40 +3,16 @@
 # engine is killed and the lab comes back. Usage: external_qemu.sh PATCHBAY EXAMPLES IMAGE
 set -euo pipefail
 patchbay=$1 example=$2/external.clab.yml image=$3
+source "$(dirname "$0")/../lab/lab.sh"
+needs qemu-system-x86_64 ping jq
 
-[[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
-for program in qemu-system-x86_64 ping jq; do
-  command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
-done
-
-work=$(mktemp -d /tmp/patchbay-test.XXXXXX)
 lab=$work/external-qemu.clab.yml
 sed 's/^name: .*/name: external-qemu/' "$example" >"$lab"  # other tests have the example up
 qemu="" flood=""
-end() {  # a process of ours, by its number
-  [[ -n $1 ]] || return 0
-  kill -KILL "$1" 2>/dev/null || true
-  wait "$1" 2>/dev/null || true
-}
-trap 'end "$qemu"; end "$flood"; "$patchbay" destroy -t "$lab" >/dev/null 2>&1 || true; rm -rf "$work"' EXIT
-fail() {
-  echo "FAIL: $*"
-  "$patchbay" inspect -t "$lab" --counters || true
-  tail -n 10 "$work/qemu.log" "$work/serial" || true
-  exit 1
-}
-check() { echo "-- $* ($SECONDS s)"; }
-facts() { "$patchbay" inspect -t "$lab" --format json | jq -r "$1"; }
-x1() { facts ".nodes[] | select(.name == \"x1\") | .interfaces[0].$1"; }
-within() {  # SECONDS COMMAND...: until the command succeeds
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [[ $SECONDS -lt $end ]] || return 1
-    sleep 0.1
-  done
-}
-reaches() { "$patchbay" exec -t "$lab" --node h1 -- ping -q -c 1 -W 1 10.0.1.2 >/dev/null; }
+trap 'end "$qemu"; end "$flood"; clean_up' EXIT
+evidence() { tail -n 10 "$work/qemu.log" "$work/serial"; }
+x1() { listing -r ".nodes[] | select(.name == \"x1\") | .interfaces[0].$1"; }
+reaches() { in_node h1 ping -q -c 1 -W 1 10.0.1.2 >/dev/null; }
 both_queues() { [[ $(x1 queues) == 2 ]]; }
 
 check "QEMU joins with two queue pairs"
@@ -54,12 +30,12 @@ qemu=$!
 within 120 reaches || fail "the guest does not answer"
 within 20 both_queues || fail "the second queue pair does not come up"
 [[ $(x1 'features | contains(["F_MQ", "F_GUEST_TSO4"])') == true ]] || fail "features: $(x1 features)"
-"$patchbay" exec -t "$lab" --node h1 -- ping -q -c 100 -i 0.01 -s 1472 -M do 10.0.1.2 | grep -q ' 0% packet loss' || fail "pings were lost"
+in_node h1 ping -q -c 100 -i 0.01 -s 1472 -M do 10.0.1.2 | grep -q ' 0% packet loss' || fail "pings were lost"
 
 check "the engine killed under traffic: the guest goes on in the lab that comes back"
 "$patchbay" exec -t "$lab" --node h1 -- ping -q -f -c 1000000 10.0.1.2 >/dev/null 2>&1 &
 flood=$!
-delivered() { facts '[.segments[].ports[] | select(.name == "x1:eth1").out.delivered][0]'; }
+delivered() { listing '[.segments[].ports[] | select(.name == "x1:eth1").out.delivered][0]'; }
 start=$(delivered)
 flows() { [[ $(delivered) -gt $((start + 200)) ]]; }
 within 20 flows || fail "no traffic"
@@ -70,14 +46,14 @@ flood=""
 "$patchbay" deploy -t "$lab"
 within 30 reaches || fail "the guest does not come back"
 both_queues || fail "$(x1 queues) queue pairs came back"
-"$patchbay" exec -t "$lab" --node h1 -- ping -q -c 100 -i 0.01 10.0.1.2 | grep -q ' 0% packet loss' || fail "pings were lost"
+in_node h1 ping -q -c 100 -i 0.01 10.0.1.2 | grep -q ' 0% packet loss' || fail "pings were lost"
 [[ $(grep -c 'guest is up' "$work/serial") == 1 ]] || fail "the guest was started anew"
-[[ $(facts .balanced) == true ]] || fail "counters do not balance"
+balanced
 
 check "QEMU killed: its node waits, and nothing is left"
 end "$qemu"
 qemu=""
-waits() { [[ $(facts '.nodes[] | select(.name == "x1") | .state') == waiting ]]; }
+waits() { [[ $(listing -r '.nodes[] | select(.name == "x1") | .state') == waiting ]]; }
 within 10 waits || fail "a QEMU that is gone is connected"
 "$patchbay" destroy -t "$lab"
 [[ ! -e /run/patchbay/external-qemu ]] || fail "destroy left something"

@@ -140,7 +140,7 @@ TEST(QueueLocks, TheWholeWaitsForALease) {
   std::atomic<bool> finished{false};
   std::thread worker([&] {
     std::unique_lock held(locks.part(1));
-    locks.part(1).lease(held, [&] {
+    virtio::QueueLocks::Part::lease(held, true, [&] {
       copying = true;
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       finished = true;

@@ -1,30 +1,17 @@
 // Nodes of kind external: their sockets under vars.patchbay of a link or an endpoint.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <stdexcept>
-
-#include "tools/lab/load.h"
+#include "tests/unit/lab/lab_text.h"
 
 namespace patchbay::tools {
 namespace {
 
-LoadResult parse(const std::string& links, const std::string& more = "") {
-  const Surroundings nothing{[](std::string_view) { return std::nullopt; },
-                             [](const std::filesystem::path&) -> std::string {
-                               throw std::runtime_error("No such file or directory");
-                             }};
-  return parse_lab("name: lab\ntopology:\n  nodes:\n    x1: {kind: external" + more +
-                       "}\n    h1: {kind: linux}\n    h2: {kind: linux}\n  links:\n    - " + links + "\n",
-                   "/labs/lab.clab.yml", nothing);
-}
+using test::first_error;
 
-/// "line:column: message", or nothing.
-std::string first_error(const LoadResult& result) {
-  const auto found = std::find_if(result.diagnostics.begin(), result.diagnostics.end(),
-                                  [](const Diagnostic& d) { return d.severity == Severity::error; });
-  if (found == result.diagnostics.end()) return "";
-  return std::to_string(found->at.line) + ":" + std::to_string(found->at.column) + ": " + found->message;
+LoadResult parse(const std::string& links, const std::string& more = "") {
+  return test::parse_alone("name: lab\ntopology:\n  nodes:\n    x1: {kind: external" + more +
+                           "}\n    h1: {kind: linux}\n    h2: {kind: linux}\n  links:\n    - " + links +
+                           "\n");
 }
 
 std::string with_vhost_user(const std::string& settings) {

@@ -1,10 +1,7 @@
 // Impairments: vars.patchbay.netem of a link, and the same values from a command line.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <stdexcept>
-
-#include "tools/lab/load.h"
+#include "tests/unit/lab/lab_text.h"
 #include "tools/lab/netem_settings.h"
 
 namespace patchbay::tools {
@@ -12,25 +9,13 @@ namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+using test::first_error;
 
 LoadResult parse(const std::string& netem, const std::string& ends = R"("h1:eth1", "h2:eth1")") {
-  const Surroundings nothing{[](std::string_view) { return std::nullopt; },
-                             [](const std::filesystem::path&) -> std::string {
-                               throw std::runtime_error("No such file or directory");
-                             }};
-  return parse_lab(
+  return test::parse_alone(
       "name: lab\ntopology:\n  nodes: {h1: {kind: linux}, h2: {kind: linux}, sw: {kind: bridge}}\n"
       "  links:\n    - endpoints: [" +
-          ends + "]\n      vars: {patchbay: {netem: " + netem + "}}\n",
-      "/labs/lab.clab.yml", nothing);
-}
-
-/// "line:column: message", or nothing.
-std::string first_error(const LoadResult& result) {
-  const auto found = std::find_if(result.diagnostics.begin(), result.diagnostics.end(),
-                                  [](const Diagnostic& d) { return d.severity == Severity::error; });
-  if (found == result.diagnostics.end()) return "";
-  return std::to_string(found->at.line) + ":" + std::to_string(found->at.column) + ": " + found->message;
+      ends + "]\n      vars: {patchbay: {netem: " + netem + "}}\n");
 }
 
 TEST(NetemSettings, EachDirectionHasItsOwn) {

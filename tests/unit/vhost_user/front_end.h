@@ -169,14 +169,18 @@ class FrontEnd {
   void enable_ring(unsigned i, bool enabled = true) {
     send(Request::set_vring_enable, vhost_user::VringState{i, enabled ? 1U : 0U});
   }
-  /// All of the above.
-  void start() {
-    negotiate();
+  /// What follows the negotiation.
+  void start_rings() {
     share_memory();
     for (unsigned i = 0; i < rings_.size(); ++i) {
       set_up_ring(i);
       enable_ring(i);
     }
+  }
+  /// All of the above.
+  void start() {
+    negotiate();
+    start_rings();
   }
   /// GET_VRING_BASE: stops a ring.
   std::optional<std::uint32_t> stop_ring(unsigned i) {

@@ -163,15 +163,8 @@ TEST(VhostUserInflight, SplitRingsGoOnAtTheUsedIndexWhateverTheFrontEndRemembers
   Connection connection;
   connection.peer.negotiate();
   Area area(connection.peer);
-  const auto begin = [&](std::uint32_t base) {
-    EXPECT_EQ(area.offer(connection.peer), 0U);
-    connection.peer.share_memory();
-    for (unsigned i = 0; i < kRings; ++i) {
-      connection.peer.set_up_ring(i, base);
-      connection.peer.enable_ring(i);
-    }
-  };
-  begin(0);
+  EXPECT_EQ(area.offer(connection.peer), 0U);
+  connection.peer.start_rings();
   const auto burst = std::make_unique<vswitch::Burst>();
   for (unsigned i = 0; i < 3; ++i)
     connection.peer.transmit(make_frame(60, i));
@@ -181,7 +174,8 @@ TEST(VhostUserInflight, SplitRingsGoOnAtTheUsedIndexWhateverTheFrontEndRemembers
 
   connection.reconnect();
   connection.peer.negotiate();
-  begin(0);
+  EXPECT_EQ(area.offer(connection.peer), 0U);
+  connection.peer.start_rings();  // with a base of 0
   burst->clear();
   connection.port.pull(*burst);
   ASSERT_EQ(burst->size(), 1U);
