@@ -35,8 +35,10 @@ peer_up() { # it says nothing before it is up, and hears nothing
   done
   return 1
 }
-pings() { # COUNT BYTES [ADDRESS]: one behind the other, and none is lost
-  remote "ping -A -W 5 -c $1 -s $2 ${3:-10.0.0.1} | grep '% packet loss'" | grep "$1 packets transmitted, $1 packets received"
+# COUNT BYTES [ADDRESS]: each when the one before is answered, or after a second: more may be under way in the end. Whether
+# any was lost, the counters tell.
+pings() {
+  remote "ping -A -W 5 -c $1 -s $2 ${3:-10.0.0.1} | grep '% packet loss'" | grep " $1 packets received"
 }
 
 # --- testpmd
