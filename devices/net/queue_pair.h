@@ -48,8 +48,10 @@ class QueuePair {
       }
     }
     return visit([&](auto& queues) {
-      return receive ? queues.receive.ring().enable(memory, setup)
-                     : queues.transmit.ring().enable(memory, setup);
+      if (receive) return queues.receive.ring().enable(memory, setup);
+      virtio::RingSetup transmit = setup;
+      transmit.only_read = true;
+      return queues.transmit.ring().enable(memory, transmit);
     });
   }
   void stop() noexcept {

@@ -34,6 +34,7 @@ RingError PackedRing::enable(const GuestMemory& memory, const RingSetup& setup) 
   event_index_ = setup.event_index;
   indirect_ = setup.indirect;
   in_order_ = setup.in_order;
+  only_read_ = setup.only_read;
   used_record_ = setup.used_record;
   if (setup.resume) {
     avail_at_ = used_at_ = static_cast<std::uint16_t>(setup.next_avail & ~kPackedWrap);
@@ -111,7 +112,11 @@ PopStatus PackedRing::walk(PackedDescriptor current, SegmentList& list, Chain& c
       const std::size_t entries = current.length / sizeof(PackedDescriptor);
       for (std::size_t i = 0; i < entries && !overlong; ++i) {
         // Of the flags in a table only WRITE counts (2.8.7).
-        const PackedDescriptor entry = copy_descriptor(table + sizeof(PackedDescriptor) * i);
+        PackedDescriptor entry = copy_descriptor(table + sizeof(PackedDescriptor) * i);
+        // DPDK's net_virtio (22.11 and later) marks the header of every frame in several pieces as writable.
+        // 2.8.15 only says that "a device SHOULD NOT read a device-writable buffer"; where nothing is ever
+        // written, the mark means nothing.
+        if (only_read_) entry.flags &= static_cast<std::uint16_t>(~PackedDescriptor::kWrite);
         if ((entry.flags & PackedDescriptor::kIndirect) != 0) return fail(RingError::indirect_unexpected);
         if (i == SegmentList::kCapacity) {
           overlong = true;  // a huge table of empty elements: not worth the walk

@@ -135,6 +135,7 @@ class PackedRing {
   bool event_index_ = false;
   bool indirect_ = false;
   bool in_order_ = false;
+  bool only_read_ = false;
   RingError error_ = RingError::none;
   std::byte* descriptors_ = nullptr;
   std::byte* driver_event_ = nullptr;

@@ -146,6 +146,7 @@ struct RingSetup {
   bool indirect = false;     // VIRTIO_F_INDIRECT_DESC was acknowledged
   bool in_order = false;     // VIRTIO_F_IN_ORDER was acknowledged
   bool packed = false;       // VIRTIO_F_RING_PACKED was acknowledged
+  bool only_read = false;    // the device writes into no buffer of this ring
   // A ring that ran before goes on at the position() it had. A split ring's used index counts on from what it
   // says; a packed ring's used descriptors go on where the available ones do.
   bool resume = false;

@@ -3,12 +3,14 @@
 //
 //   guest_lab --kernel FILE --initrd FILE [--segment bridge|wire] [--append TEXT] [--memory MiB] [--timeout
 //   S]
-//             NAME=MODEL[:MTU]=SCRIPT...
+//             NAME=MODEL[:MTU[:QUEUE-PAIRS]]=SCRIPT[=ARCHIVE]...
 //
-// The initrd's first process is expected to run /start, which is SCRIPT. Lines on a console are commands:
+// The initrd's first process is expected to run /start, which is SCRIPT; the files of ARCHIVE, a cpio
+// archive, are that guest's alone. Lines on a console are commands:
 //   @@link NAME down|up        the link of guest NAME
 //   @@pause NAME SECONDS       pauses the guest and resumes it after that time
 //   @@reset NAME
+//   @@type NAME TEXT           types TEXT and a line feed at guest NAME's console
 //   @@counters                 prints the frame counters
 // Exit status 0 if every guest ended by itself in time and the counters balance.
 #include <fmt/format.h>
@@ -22,6 +24,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -74,20 +77,26 @@ using Guests = std::vector<std::unique_ptr<Guest>>;
 struct Arguments {
   std::string kernel, initrd, segment = "bridge", append = "console=ttyS0 quiet panic=-1";
   unsigned memory_mib = 256, timeout_s = 300, cpus = 1;
-  bool offloads = true;
+  bool offloads = true, packed = true;
   std::vector<std::string> guests;
 };
 
-tools::NicConfig nic_config(const std::string& name, std::string model, std::size_t index, bool offloads) {
+tools::NicConfig nic_config(const std::string& name, std::string model, std::size_t index,
+                            const Arguments& arguments) {
   tools::NicConfig config;
   if (const auto colon = model.find(':'); colon != std::string::npos) {
-    config.mtu = static_cast<unsigned>(std::stoul(model.substr(colon + 1)));
+    std::size_t digits = 0;
+    const std::string numbers = model.substr(colon + 1);
+    config.mtu = static_cast<unsigned>(std::stoul(numbers, &digits));
+    if (digits < numbers.size())
+      config.queues = static_cast<unsigned>(std::stoul(numbers.substr(digits + 1)));
     model.resize(colon);
   }
   config.port_name = name + ":eth0";
   config.model = model == "e1000" ? tools::NicModel::e1000 : tools::NicModel::virtio_net;
   config.mac = {0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(index + 1)};
-  config.offloads = offloads;
+  config.offloads = arguments.offloads;
+  config.packed = arguments.packed;
   return config;
 }
 
@@ -127,6 +136,12 @@ void obey(const std::string& line, const Guests& guests, vswitch::Switch& networ
   const auto guest =
       std::find_if(guests.begin(), guests.end(), [&](const auto& other) { return other->name == name; });
   if (guest == guests.end()) return;
+  if (verb == "type") {
+    std::string text;
+    std::getline(words >> std::ws, text);
+    text = argument + ' ' + text + '\n';
+    static_cast<void>((*guest)->machine->console_input(std::as_bytes(std::span(text))));
+  }
   if (verb == "link") network.set_link(name + ":eth0", argument == "up");
   if (verb == "reset") (*guest)->machine->reset();
   if (verb == "pause") {
@@ -161,15 +176,17 @@ int run(const Arguments& arguments) {
   for (const std::string& text : arguments.guests) {
     const auto first = text.find('=');
     const auto second = text.find('=', first + 1);
+    const auto third = std::min(text.find('=', second + 1), text.size());
     if (first == std::string::npos || second == std::string::npos)
       throw std::runtime_error("'" + text + "': write NAME=MODEL=SCRIPT");
     auto guest = std::make_unique<Guest>();
     Guest* self = guest.get();
     guest->name = text.substr(0, first);
-    guest->nic = std::make_unique<tools::Nic>(nic_config(
-        guest->name, text.substr(first + 1, second - first - 1), guests.size(), arguments.offloads));
+    guest->nic = std::make_unique<tools::Nic>(
+        nic_config(guest->name, text.substr(first + 1, second - first - 1), guests.size(), arguments));
     std::vector<std::byte> initrd = base;
-    const std::vector<std::byte> script = tests::read_file(text.substr(second + 1));
+    if (third < text.size()) tests::append_archive(initrd, tests::read_file(text.substr(third + 1)));
+    const std::vector<std::byte> script = tests::read_file(text.substr(second + 1, third - second - 1));
     tests::append_file(initrd, "start",
                        std::string_view(reinterpret_cast<const char*>(script.data()), script.size()));
 
@@ -201,11 +218,10 @@ int run(const Arguments& arguments) {
     guest->machine->power_on();
   const auto deadline = start + std::chrono::seconds(arguments.timeout_s);
   const auto running = [&] {
-    return std::any_of(guests.begin(), guests.end(),
-                       [](const auto& guest) {
-                         const vmm::VmState state = guest->machine->state();
-                         return state == vmm::VmState::running || state == vmm::VmState::paused;
-                       });
+    return std::any_of(guests.begin(), guests.end(), [](const auto& guest) {
+      const vmm::VmState state = guest->machine->state();
+      return state == vmm::VmState::running || state == vmm::VmState::paused;
+    });
   };
   bool crashed = false;
   for (bool more = true; more && Clock::now() < deadline;) {
@@ -246,6 +262,7 @@ int main(int argc, char** argv) {
   app.add_option("--memory", arguments.memory_mib);
   app.add_option("--cpus", arguments.cpus);
   app.add_option("--timeout", arguments.timeout_s);
+  app.add_flag("--packed,!--no-packed", arguments.packed, "offer packed rings");
   app.add_flag("--offloads,!--no-offloads", arguments.offloads);
   app.add_option("guests", arguments.guests)->required();
   CLI11_PARSE(app, argc, argv);

@@ -4,7 +4,6 @@
 
 #include <fstream>
 #include <iterator>
-#include <span>
 #include <stdexcept>
 
 namespace patchbay::tests {
@@ -40,6 +39,11 @@ std::vector<std::byte> read_file(const std::string& path) {
   if (!stream) throw std::runtime_error("cannot read " + path);
   const auto bytes = std::as_bytes(std::span(content));
   return {bytes.begin(), bytes.end()};
+}
+
+void append_archive(std::vector<std::byte>& initrd, std::span<const std::byte> archive) {
+  pad(initrd);
+  initrd.insert(initrd.end(), archive.begin(), archive.end());
 }
 
 void append_file(std::vector<std::byte>& initrd, std::string_view name, std::string_view content) {

@@ -17,7 +17,12 @@ foreach(nic e1000 virtio-net)
                       "${PATCHBAY_GUEST_IMAGE}" ${nic})
   patchbay_linux_test(linux_power_${nic} BY_HAND TIMEOUT 500 COMMAND "${PROJECT_SOURCE_DIR}/tests/guests/power/check"
                       $<TARGET_FILE:guest_lab> "${PATCHBAY_GUEST_IMAGE}" ${nic})
+  patchbay_linux_test(linux_dpdk_${nic} BY_HAND TIMEOUT 500 COMMAND "${PROJECT_SOURCE_DIR}/tests/guests/dpdk/check"
+                      $<TARGET_FILE:guest_lab> "${PATCHBAY_GUEST_IMAGE}" ${nic} ${nic})
 endforeach()
+# And the split rings, against the other model: what the cards then do not have in common, the switch does.
+patchbay_linux_test(linux_dpdk_split BY_HAND TIMEOUT 500 COMMAND "${PROJECT_SOURCE_DIR}/tests/guests/dpdk/check"
+                    $<TARGET_FILE:guest_lab> "${PATCHBAY_GUEST_IMAGE}" virtio-net e1000 split)
 
 add_executable(linux_virtio_net_test linux/virtio_net_test.cpp linux/linux_guest.cpp vswitch/network_namespace.cpp
                ../guests/initrd.cpp)

@@ -35,6 +35,7 @@ Nic::Nic(const NicConfig& config) : model_(config.model) {
       card.mtu = static_cast<std::uint16_t>(config.mtu);
       card.queue_size = config.queue_size;
       card.offloads = config.offloads;
+      card.packed = config.packed;
       card.queue_pairs = static_cast<std::uint16_t>(config.queues);
       auto device = std::make_shared<net::VirtioNet>(config.port_name, card);
       function_ = std::make_shared<devices::virtio::PciTransport>(*device, net::VirtioNet::kPciClass);

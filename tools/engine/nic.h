@@ -20,6 +20,7 @@ struct NicConfig {
   unsigned queues = 1;             // queue pairs; e1000 has one
   std::uint16_t queue_size = 256;  // of virtio-net; an e1000's driver chooses
   bool offloads = true;  // of virtio-net: checksums and segmentation, both ways; e1000 always has them
+  bool packed = true;    // of virtio-net: offers packed rings
 
   /// What the lab file says about `interface` of node `node_name`.
   [[nodiscard]] static NicConfig of(const std::string& node_name, const Interface& interface);

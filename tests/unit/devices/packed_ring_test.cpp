@@ -386,6 +386,28 @@ TEST_F(PackedRingTest, Input19ElementsThatCannotBeAreRefused) {
   EXPECT_EQ(ring.error(), RingError::unmapped_buffer);
 }
 
+TEST_F(PackedRingTest, WritableElementsOfATableAreReadWhereTheDeviceOnlyReads) {
+  const std::uint64_t table = ram.allocate(2 * sizeof(PackedDescriptor), 16);
+  ram.store(table, PackedDescriptor{buffer(), 12, 0, PackedDescriptor::kWrite});
+  ram.store(table + sizeof(PackedDescriptor), PackedDescriptor{buffer(), 64, 0, 0});
+  const PackedDescriptor chain_of_table{
+      table, 2 * sizeof(PackedDescriptor), 5,
+      static_cast<std::uint16_t>(PackedDescriptor::kIndirect | available_flags(true))};
+  driver.set_descriptor(0, chain_of_table);
+  EXPECT_EQ(pop(), PopStatus::broken);
+  EXPECT_EQ(ring.error(), RingError::wrong_order);
+
+  RingSetup setup = driver.setup();
+  setup.only_read = true;
+  ASSERT_EQ(ring.enable(ram.memory(), setup), RingError::none);
+  driver.set_descriptor(0, chain_of_table);
+  ASSERT_EQ(pop(), PopStatus::chain);
+  EXPECT_EQ(chain.id, 5);
+  EXPECT_EQ(chain.readable, 2U);
+  EXPECT_EQ(chain.writable, 0U);
+  EXPECT_EQ(chain.readable_bytes, 76U);
+}
+
 TEST_F(PackedRingTest, Input25DescriptorChangedAfterItWasPoppedHasNoEffect) {
   const std::uint64_t a = buffer();
   driver.add({{a, 64}});

@@ -1,6 +1,7 @@
 // Frames from and to the guest of a virtio-net card, as a correct driver and a correct worker see them.
 #include <gtest/gtest.h>
 
+#include "tests/unit/devices/packed_driver_ring.h"
 #include "tests/unit/devices/virtio_net_fixture.h"
 
 namespace patchbay::devices::net {
@@ -81,6 +82,33 @@ TEST_F(VirtioNetTest, IndirectChainsCarryFrames) {
   EXPECT_EQ(contents((*burst)[0]), frame);
   guest.card.release(1);
   EXPECT_EQ(guest.driver.reclaim(), 1U);
+}
+
+TEST_F(VirtioNetTest, HeaderThatDpdkMarksWritableInATableIsRead) {
+  Guest guest;
+  testing::PackedDriverRing tx(guest.ram, 256);
+  guest.card.write_status(virtio::kAcknowledge | virtio::kDriver);
+  constexpr auto kFeatures = kPlain | virtio::kFeatureIndirectDescriptors | virtio::kFeaturePackedRing;
+  guest.card.write_driver_features(0, static_cast<std::uint32_t>(kFeatures));
+  guest.card.write_driver_features(1, static_cast<std::uint32_t>(kFeatures >> 32));
+  constexpr virtio::Status kReady = virtio::kAcknowledge | virtio::kDriver | virtio::kFeaturesOk;
+  guest.card.write_status(kReady);
+  guest.card.configure_queue(VirtioNet::kTransmitQueue,
+                             [&](virtio::RingSetup& setup) { setup = tx.setup(); });
+  guest.card.enable_queue(VirtioNet::kTransmitQueue);
+  guest.card.write_status(kReady | virtio::kDriverOk);
+
+  const auto frame = make_frame(1000);
+  const std::uint64_t at = guest.ram.allocate(1100);
+  guest.ram.store(at, NetHeader{});
+  std::memcpy(guest.ram.at(at + 12), frame.data(), frame.size());
+  const testing::PackedDriverRing::Buffer buffers[] = {{at, 12, true}, {at + 12, 500}, {at + 512, 500}};
+  ASSERT_TRUE(tx.add_indirect(buffers));
+  ASSERT_EQ(pull(guest).size(), 1U);
+  EXPECT_EQ(contents((*burst)[0]), frame);
+  guest.card.release(1);
+  EXPECT_TRUE(tx.poll());
+  EXPECT_EQ(guest.card.status() & virtio::kNeedsReset, 0);
 }
 
 TEST_F(VirtioNetTest, FramesNotReleasedArePulledAgain) {
