@@ -31,7 +31,7 @@ remote() { # COMMAND: on the peer, which gives back its exit status and its outp
 peer_up() { # it says nothing before it is up, and hears nothing
   for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     echo "@@type b 1 true" >/dev/console
-    read -r -t 3 got status && [ "$got $status" = "1 0" ] && return
+    read -r -t 3 got status && [ "$got $status" = "1 0" ] && peer_is_up=yes && return
   done
   return 1
 }
@@ -237,6 +237,7 @@ step unbound unbound
 step testpmd testpmd
 grep -q "testpmd>" $out || exit
 step peer_up peer_up
+[ "$peer_is_up" = yes ] || exit
 step described described $mac
 step answering answering
 counted pings_56 pings 300 56
