@@ -114,8 +114,8 @@ PopStatus PackedRing::walk(PackedDescriptor current, SegmentList& list, Chain& c
         // Of the flags in a table only WRITE counts (2.8.7).
         PackedDescriptor entry = copy_descriptor(table + sizeof(PackedDescriptor) * i);
         // DPDK's net_virtio (22.11 and later) marks the header of every frame in several pieces as writable.
-        // 2.8.15 only says that "a device SHOULD NOT read a device-writable buffer"; where nothing is ever
-        // written, the mark means nothing.
+        // The specification only says that a device SHOULD NOT read a device-writable buffer; where nothing
+        // is ever written, the mark means nothing.
         if (only_read_) entry.flags &= static_cast<std::uint16_t>(~PackedDescriptor::kWrite);
         if ((entry.flags & PackedDescriptor::kIndirect) != 0) return fail(RingError::indirect_unexpected);
         if (i == SegmentList::kCapacity) {
