@@ -1,7 +1,6 @@
 #include "vswitch/datagram_port.h"
 
 #include <sys/epoll.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -29,18 +28,12 @@ void enlarge_buffer(int socket) noexcept {
 }  // namespace
 
 DatagramPort::DatagramPort(std::string port_name)
-    : Port(std::move(port_name)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    : Port(std::move(port_name)),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      buffers_(kBurstFrames * kSlotBytes, AnonymousMemory::Pages::on_use, "the buffers of '" + name() + "'") {
   if (!epoll_) fail("no epoll instance for '" + name() + "'; raise the limit of open files (ulimit -n)");
-  void* const memory = ::mmap(nullptr, kBurstFrames * kSlotBytes, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) fail("no memory for the buffers of '" + name() + "'");
-  buffers_ = static_cast<std::byte*>(memory);
   for (std::size_t i = 0; i < slots_.size(); ++i)
-    slots_[i].bytes = buffers_ + i * kSlotBytes;
-}
-
-DatagramPort::~DatagramPort() {
-  ::munmap(buffers_, kBurstFrames * kSlotBytes);
+    slots_[i].bytes = buffers_.data() + i * kSlotBytes;
 }
 
 FileDescriptor DatagramPort::connect() {

@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 
+#include "vswitch/anonymous_memory.h"
 #include "vswitch/file_descriptor.h"
 #include "vswitch/port.h"
 
@@ -26,7 +27,6 @@ class DatagramPort final : public Port {
  public:
   /// Without a peer yet. Throws std::system_error with the cause and the way out.
   explicit DatagramPort(std::string name);
-  ~DatagramPort() override;
 
   /// A fresh pair of sockets: ours is used from now on, the other is the peer's (close-on-exec, blocking). A former
   /// peer is cut off, and what it sent and nobody has pulled yet is lost. Throws std::system_error.
@@ -63,7 +63,7 @@ class DatagramPort final : public Port {
   FileDescriptor socket_;
 
   // Of the worker:
-  std::byte* buffers_ = nullptr;  // kBurstFrames slots, touched as they are used
+  AnonymousMemory buffers_;  // kBurstFrames slots
   std::array<Slot, kBurstFrames> slots_{};
   std::size_t held_ = 0;  // frames that the switch has not consumed, in slots_[0, held_)
   std::array<mmsghdr, kBurstFrames> messages_{};

@@ -5,7 +5,6 @@
 #include <linux/if_tun.h>
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -95,7 +94,10 @@ FileDescriptor open_tap(const std::string& name, int net_header_bytes) {
 
 }  // namespace
 
-TapPort::TapPort(const TapConfig& config) : Port(config.port_name) {
+TapPort::TapPort(const TapConfig& config)
+    : Port(config.port_name),
+      buffers_(kBurstFrames * kSlotBytes, AnonymousMemory::Pages::on_use,
+               "the buffers of '" + config.port_name + "'") {
   std::exception_ptr failure;
   std::thread visitor([&] {
     try {
@@ -113,16 +115,8 @@ TapPort::TapPort(const TapConfig& config) : Port(config.port_name) {
   visitor.join();
   if (failure) std::rethrow_exception(failure);
 
-  void* const memory = ::mmap(nullptr, kBurstFrames * kSlotBytes, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) fail("no memory for the buffers of '" + config.port_name + "'", errno);
-  buffers_ = static_cast<std::byte*>(memory);
   for (std::size_t i = 0; i < slots_.size(); ++i)
-    slots_[i].bytes = buffers_ + i * kSlotBytes;
-}
-
-TapPort::~TapPort() {
-  ::munmap(buffers_, kBurstFrames * kSlotBytes);
+    slots_[i].bytes = buffers_.data() + i * kSlotBytes;
 }
 
 void TapPort::show(const Slot& slot, Burst& burst) noexcept {

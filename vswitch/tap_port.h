@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "vswitch/anonymous_memory.h"
 #include "vswitch/file_descriptor.h"
 #include "vswitch/port.h"
 
@@ -30,7 +31,6 @@ class TapPort final : public Port {
   /// Creates the interface, down and without addresses. Throws std::system_error with the cause and the way
   /// out.
   explicit TapPort(const TapConfig& config);
-  ~TapPort() override;
 
   void pull(Burst& burst) override;
   void release(std::size_t consumed) override;
@@ -59,7 +59,7 @@ class TapPort final : public Port {
 
   FileDescriptor tap_;
   OffloadSet accepted_;
-  std::byte* buffers_ = nullptr;  // kBurstFrames slots, touched as they are used
+  AnonymousMemory buffers_;  // kBurstFrames slots
   std::array<Slot, kBurstFrames> slots_{};
   std::size_t held_ = 0;  // frames read from the kernel that the switch has not consumed, in slots_[0, held_)
 };

@@ -13,7 +13,7 @@ constexpr std::size_t kMinCapacity = 4096;
 
 BlockRing::BlockRing(std::size_t capacity)
     : mask_(std::bit_ceil(std::max(capacity, kMinCapacity)) - 1),
-      memory_(std::make_unique<std::byte[]>(mask_ + 1)) {}  // zeroed, so every page is there
+      memory_(mask_ + 1, AnonymousMemory::Pages::at_once, "the ring of a capture; stop other captures") {}
 
 std::span<std::byte> BlockRing::reserve(std::size_t bytes) noexcept {
   const std::size_t slot = slot_size(bytes);

@@ -8,15 +8,16 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
+
+#include "vswitch/anonymous_memory.h"
 
 namespace patchbay::vswitch::capture {
 
 class BlockRing {
  public:
   /// Holds at most `capacity` bytes of blocks and their 8-byte headers; rounded up to a power of two, at
-  /// least 4 KiB.
+  /// least 4 KiB. Throws std::system_error if the system has no memory for it.
   explicit BlockRing(std::size_t capacity);
 
   // Producer.
@@ -44,10 +45,10 @@ class BlockRing {
   static constexpr std::size_t slot_size(std::size_t bytes) noexcept {
     return sizeof(std::uint64_t) + ((bytes + kAlignment - 1) & ~(kAlignment - 1));
   }
-  [[nodiscard]] std::byte* at(std::uint64_t position) noexcept { return memory_.get() + (position & mask_); }
+  [[nodiscard]] std::byte* at(std::uint64_t position) noexcept { return memory_.data() + (position & mask_); }
 
   std::size_t mask_;
-  std::unique_ptr<std::byte[]> memory_;
+  AnonymousMemory memory_;
 
   // Positions only grow; their low bits are the offset in memory_.
   struct alignas(64) {

@@ -1,11 +1,7 @@
 #include "vswitch/impairment/frame_store.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <system_error>
 
 namespace patchbay::vswitch {
 
@@ -20,20 +16,10 @@ constexpr std::size_t rounded(std::size_t bytes) noexcept {
 }  // namespace
 
 FrameStore::FrameStore(std::size_t bytes, std::size_t frames)
-    : capacity_(bytes),
-      limit_(frames),
+    : limit_(frames),
+      bytes_(bytes, AnonymousMemory::Pages::on_use, "the frames of an impaired link"),
       frames_(std::make_unique_for_overwrite<Frame[]>(frames)),
-      queue_(std::make_unique_for_overwrite<Entry[]>(frames)) {
-  void* const memory =
-      ::mmap(nullptr, capacity_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED)
-    throw std::system_error(errno, std::generic_category(), "no memory for the frames of an impaired link");
-  bytes_ = static_cast<std::byte*>(memory);
-}
-
-FrameStore::~FrameStore() {
-  ::munmap(bytes_, capacity_);
-}
+      queue_(std::make_unique_for_overwrite<Entry[]>(frames)) {}
 
 std::optional<std::size_t> FrameStore::place(std::size_t bytes) const noexcept {
   const std::size_t begin = used_ == 0 ? 0 : frames_[oldest_].offset;
@@ -41,7 +27,7 @@ std::optional<std::size_t> FrameStore::place(std::size_t bytes) const noexcept {
     if (begin - end_ >= bytes) return end_;
     return std::nullopt;
   }
-  if (capacity_ - end_ >= bytes) return end_;
+  if (bytes_.size() - end_ >= bytes) return end_;
   if (begin >= bytes) return 0;
   return std::nullopt;
 }
@@ -52,7 +38,7 @@ bool FrameStore::add(const FrameView& frame, Nanoseconds due,
   const auto at = place(rounded(frame.length));
   if (!at) return false;
 
-  std::byte* const target = bytes_ + *at;
+  std::byte* const target = bytes_.data() + *at;
   const auto header = frame.header_bytes();
   std::memcpy(target, header.data(), header.size());
   std::size_t copied = header.size();
@@ -86,7 +72,7 @@ FrameStore::Slot FrameStore::take() noexcept {
 
 void FrameStore::show(Slot slot, Burst& burst) const noexcept {
   const Frame& frame = frames_[slot];
-  const std::byte* const bytes = bytes_ + frame.offset;
+  const std::byte* const bytes = bytes_.data() + frame.offset;
   FrameView& view = burst.next();
   view.length = frame.length;
   view.offload = {};

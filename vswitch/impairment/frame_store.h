@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 
+#include "vswitch/anonymous_memory.h"
 #include "vswitch/frame.h"
 
 namespace patchbay::vswitch {
@@ -23,7 +24,6 @@ class FrameStore {
 
   /// Throws std::system_error if there is no address space for so many bytes. bytes >= 2 * kMaxFrameBytes.
   FrameStore(std::size_t bytes, std::size_t frames);
-  ~FrameStore();
   FrameStore(const FrameStore&) = delete;
   FrameStore& operator=(const FrameStore&) = delete;
 
@@ -63,9 +63,8 @@ class FrameStore {
   /// Where so many bytes in a row are free.
   [[nodiscard]] std::optional<std::size_t> place(std::size_t bytes) const noexcept;
 
-  std::size_t capacity_;  // bytes
-  std::size_t limit_;     // frames
-  std::byte* bytes_ = nullptr;
+  std::size_t limit_;  // frames
+  AnonymousMemory bytes_;
   std::unique_ptr<Frame[]> frames_;  // a ring in the order of arrival: used_ from oldest_ on
   std::unique_ptr<Entry[]> queue_;   // a heap of waiting_ entries
   std::size_t oldest_ = 0;

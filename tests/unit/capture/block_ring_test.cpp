@@ -1,8 +1,13 @@
 #include "vswitch/capture/block_ring.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -22,6 +27,19 @@ bool put(BlockRing& ring, std::size_t size, int fill) {
 TEST(BlockRing, RoundsItsCapacityUp) {
   EXPECT_EQ(BlockRing(0).capacity(), 4096U);
   EXPECT_EQ(BlockRing(5000).capacity(), 8192U);
+}
+
+// A freed block of this size stays with glibc's heap from the second one on.
+TEST(BlockRing, GivesItsMemoryBack) {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  for (int i = 0; i < 3; ++i) {
+    auto ring = std::make_unique<BlockRing>(std::size_t{4} << 20);
+    const auto block = reinterpret_cast<std::uintptr_t>(ring->reserve(64).data());
+    ring.reset();
+    unsigned char resident = 0;
+    EXPECT_EQ(mincore(reinterpret_cast<void*>(block / page * page), page, &resident), -1) << "mapped, ring " << i;
+    EXPECT_EQ(errno, ENOMEM);
+  }
 }
 
 TEST(BlockRing, ShowsBlocksOnlyOncePublished) {
