@@ -37,12 +37,13 @@ class GuestMemory {
   /// Host memory behind [address, address + length), or nullptr unless the range is not empty and lies within
   /// one region. Safe for any input, from any thread. The guest may write to it at any time.
   [[nodiscard]] std::byte* translate(std::uint64_t address, std::uint64_t length) const noexcept {
+    const Region* const region = find(address, length);
+    return region != nullptr ? region->at(address) : nullptr;
+  }
+  /// The region that covers the range, or nullptr.
+  [[nodiscard]] const Region* find(std::uint64_t address, std::uint64_t length) const noexcept {
     for (const Region& region : regions_) {
-      if (address < region.guest_address) break;
-      const std::uint64_t offset = address - region.guest_address;
-      if (offset >= region.host.size()) continue;
-      if (length == 0 || length > region.host.size() - offset) return nullptr;
-      return region.host.data() + offset;
+      if (region.covers(address, length)) return &region;
     }
     return nullptr;
   }

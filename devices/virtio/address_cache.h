@@ -27,12 +27,10 @@ class AddressCache {
 
  private:
   [[nodiscard]] std::byte* search(std::uint64_t address, std::uint64_t length) noexcept {
-    std::byte* const host = memory_->translate(address, length);
-    if (host == nullptr) return nullptr;
-    for (const GuestMemory::Region& region : memory_->regions()) {
-      if (address - region.guest_address < region.host.size()) last_ = region;
-    }
-    return host;
+    const GuestMemory::Region* const region = memory_->find(address, length);
+    if (region == nullptr) return nullptr;
+    last_ = *region;
+    return last_.at(address);
   }
 
   const GuestMemory* memory_ = nullptr;
