@@ -85,11 +85,9 @@ class ReceiveQueue {
         outcome = Outcome::plan_full;
         break;
       }
-      if constexpr (virtio::BulkRing<Ring>) {
-        const std::size_t done = place_singles(frames.subspan(handled), rules, placement, all);
-        handled += done;
-        if (done != 0) continue;
-      }
+      const std::size_t done = place_singles(frames.subspan(handled), rules, placement, all);
+      handled += done;
+      if (done != 0) continue;
       const vswitch::FrameView* const frame = frames[handled];
       if (!rules.accepted.covers(frame->offload)) {
         out.drop(DropReason::bad_offload);

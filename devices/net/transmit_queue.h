@@ -37,11 +37,9 @@ class TransmitQueue {
     std::uint64_t copied_bytes = 0;
     // At most what waits now: a driver that adds chains as fast as they are refused cannot hold the worker.
     for (std::size_t waiting = ring_.available(); waiting != 0 && burst.has_room();) {
-      if constexpr (virtio::BulkRing<Ring>) {
-        const std::size_t taken = pull_singles(waiting, burst, rules, copied_bytes);
-        waiting -= taken;
-        if (taken != 0) continue;
-      }
+      const std::size_t taken = pull_singles(waiting, burst, rules, copied_bytes);
+      waiting -= taken;
+      if (taken != 0) continue;
       --waiting;
       const typename Ring::Mark mark = ring_.mark();
       virtio::Chain chain;
@@ -75,13 +73,7 @@ class TransmitQueue {
   /// driver wants an interrupt.
   [[nodiscard]] bool release(std::size_t consumed) noexcept {
     if (consumed < pulled_count_) ring_.rewind(marks_[consumed]);
-    const auto done = std::span(used_).first(consumed);
-    if constexpr (virtio::BulkRing<Ring>) {
-      ring_.complete_all(done);
-    } else {
-      for (const virtio::UsedChain& chain : done)
-        ring_.complete(static_cast<std::uint16_t>(chain.id), chain.bytes);
-    }
+    ring_.complete_all(std::span(used_).first(consumed));
     pulled_count_ = 0;
     return ring_.flush();
   }

@@ -178,7 +178,8 @@ bool PackedRing::flush(std::uint16_t end) noexcept {
         length += lengths_[i % kMaxSize];
     }
     std::memcpy(entry + kPackedLength, &bytes, sizeof bytes);
-    std::memcpy(entry + kPackedId, &staged_[last % kMaxSize].id, sizeof(Completion::id));
+    const auto id = static_cast<std::uint16_t>(staged_[last % kMaxSize].id);
+    std::memcpy(entry + kPackedId, &id, sizeof id);
     if (descriptors == 0) {
       first_flags = flags;
     } else {

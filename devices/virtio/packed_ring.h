@@ -60,7 +60,7 @@ class PackedRing {
   /// Takes the next chain and appends its elements to `list`.
   [[nodiscard]] PopStatus pop(SegmentList& list, Chain& chain) noexcept;
 
-  /// Takes chains for pop_singles() of BulkRing.
+  /// Takes chains of one element each; see DeviceRing.
   [[nodiscard]] std::size_t pop_singles(std::span<SingleChain> chains) noexcept;
   void put_back(std::size_t count) noexcept;
   void advance(Mark& mark) const noexcept {
@@ -86,7 +86,7 @@ class PackedRing {
   void complete_all(std::span<const UsedChain> chains) noexcept {
     std::size_t number = completed_;
     for (const UsedChain& chain : chains)
-      staged_[number++ % kMaxSize] = {chain.bytes, static_cast<std::uint16_t>(chain.id)};
+      staged_[number++ % kMaxSize] = chain;
     completed_ = static_cast<std::uint16_t>(number);
   }
   [[nodiscard]] std::uint16_t staged() const noexcept { return completed_; }
@@ -101,15 +101,11 @@ class PackedRing {
   void disable_notifications() noexcept;
 
  private:
-  struct Completion {
-    std::uint32_t bytes;
-    std::uint16_t id;
-  };
-
   [[nodiscard]] std::byte* descriptor(std::uint16_t at) const noexcept {
     return descriptors_ + sizeof(PackedDescriptor) * at;
   }
-  [[nodiscard]] std::uint16_t load_flags(std::uint16_t at, std::memory_order order) const noexcept;
+  /// Whether the driver made the descriptor at `entry` available in the lap of that wrap counter.
+  [[nodiscard]] static bool is_available(std::byte* entry, bool wrap, std::memory_order order) noexcept;
   /// The one read of a descriptor: the compiler may not go back to guest memory for a field it has checked.
   static PackedDescriptor copy_descriptor(const std::byte* from) noexcept;
   [[nodiscard]] bool next_is_available(std::memory_order order) const noexcept;
@@ -143,13 +139,12 @@ class PackedRing {
   std::byte* used_record_ = nullptr;  // if somebody keeps one
   AddressCache buffers_;
   std::array<std::uint16_t, kMaxSize> lengths_;  // descriptors of a chain, by its number modulo kMaxSize
-  std::array<Completion, kMaxSize> staged_;      // likewise
+  std::array<UsedChain, kMaxSize> staged_;       // likewise
 };
 
 inline std::size_t PackedRing::pop_singles(std::span<SingleChain> chains) noexcept {
   if (size_ == 0 || error_ != RingError::none) return 0;
   constexpr std::size_t kAhead = 8;  // descriptors: two cache lines
-  constexpr unsigned kBoth = unsigned{PackedDescriptor::kAvail} | PackedDescriptor::kUsed;
   // Copies, which stay in registers: for all the compiler knows, what is written below could change the
   // members.
   const std::size_t size = size_;
@@ -161,9 +156,7 @@ inline std::size_t PackedRing::pop_singles(std::span<SingleChain> chains) noexce
   std::size_t taken = 0;
   for (; taken < most; ++taken) {
     std::byte* const entry = table + sizeof(PackedDescriptor) * at;
-    const std::uint16_t flags = std::atomic_ref(*reinterpret_cast<std::uint16_t*>(entry + kPackedFlags))
-                                    .load(std::memory_order_acquire);
-    if ((flags & kBoth) != available_flags(wrap)) break;
+    if (!is_available(entry, wrap, std::memory_order_acquire)) break;
     if (at + kAhead < size) __builtin_prefetch(entry + kAhead * sizeof(PackedDescriptor));
     const PackedDescriptor found = copy_descriptor(entry);
     if ((found.flags & (PackedDescriptor::kNext | PackedDescriptor::kIndirect)) != 0) break;
@@ -206,12 +199,14 @@ inline PackedDescriptor PackedRing::copy_descriptor(const std::byte* from) noexc
 }
 
 inline bool PackedRing::next_is_available(std::memory_order order) const noexcept {
-  constexpr unsigned kBoth = unsigned{PackedDescriptor::kAvail} | PackedDescriptor::kUsed;
-  return (load_flags(avail_at_, order) & kBoth) == available_flags(avail_wrap_);
+  return is_available(descriptor(avail_at_), avail_wrap_, order);
 }
 
-inline std::uint16_t PackedRing::load_flags(std::uint16_t at, std::memory_order order) const noexcept {
-  return std::atomic_ref(*reinterpret_cast<std::uint16_t*>(descriptor(at) + kPackedFlags)).load(order);
+inline bool PackedRing::is_available(std::byte* entry, bool wrap, std::memory_order order) noexcept {
+  constexpr unsigned kBoth = unsigned{PackedDescriptor::kAvail} | PackedDescriptor::kUsed;
+  const std::uint16_t flags =
+      std::atomic_ref(*reinterpret_cast<std::uint16_t*>(entry + kPackedFlags)).load(order);
+  return (flags & kBoth) == available_flags(wrap);
 }
 
 inline void PackedRing::take(std::uint16_t descriptors) noexcept {
@@ -226,10 +221,10 @@ inline void PackedRing::take(std::uint16_t descriptors) noexcept {
 }
 
 inline void PackedRing::complete(std::uint16_t id, std::uint32_t bytes) noexcept {
-  staged_[completed_ % kMaxSize] = {bytes, id};
+  staged_[completed_ % kMaxSize] = {id, bytes};
   ++completed_;
 }
 
-static_assert(BulkRing<PackedRing>);
+static_assert(DeviceRing<PackedRing>);
 
 }  // namespace patchbay::devices::virtio

@@ -121,7 +121,7 @@ struct Chain {
 };
 
 /// A chain of one element of at least one byte: what nearly all frames are, and what rings can hand out in
-/// bulk (BulkRing).
+/// bulk, so that a data path can start to load all their buffers before it touches the first.
 struct SingleChain {
   std::byte* data;
   std::uint32_t length;
@@ -158,7 +158,8 @@ struct RingSetup {
 template <typename R>
 concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& chain,
                               const GuestMemory& memory, const RingSetup& setup, std::uint16_t id,
-                              std::uint32_t bytes, typename R::Mark mark) {
+                              std::uint32_t bytes, typename R::Mark mark, std::size_t count,
+                              std::span<SingleChain> chains, std::span<const UsedChain> used) {
   /// Validates and translates the ring once; on error the ring stays disabled.
   { ring.enable(memory, setup) }
   noexcept->std::same_as<RingError>;
@@ -176,9 +177,19 @@ concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& c
   noexcept->std::same_as<std::uint16_t>;
   { ring.pop(list, chain) }
   noexcept->std::same_as<PopStatus>;
+  /// Takes chains from the cursor on, up to chains.size(), and stops before the first that is not a
+  /// SingleChain: pop() has to deal with that one.
+  { ring.pop_singles(chains) }
+  noexcept->std::same_as<std::size_t>;
+  /// Moves the cursor back over the last `count` chains of the last pop_singles(). Staged entries stay.
+  { ring.put_back(count) }
+  noexcept;
   { view.mark() }
   noexcept->std::same_as<typename R::Mark>;
   { ring.rewind(mark) }
+  noexcept;
+  /// Moves a mark over one SingleChain.
+  { ring.advance(mark) }
   noexcept;
   /// RingSetup::next_avail for whoever goes on with the ring: an index into the available ring, or a place in
   /// the packed ring with its wrap counter in bit 15. Precondition: nothing is popped or staged.
@@ -186,6 +197,9 @@ concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& c
   noexcept->std::same_as<std::uint16_t>;
   /// Stages a used entry: `bytes` were written to the chain's writable elements.
   { ring.complete(id, bytes) }
+  noexcept;
+  /// complete() for each.
+  { ring.complete_all(used) }
   noexcept;
   /// How far entries are staged: a number to hand to flush().
   { view.staged() }
@@ -200,26 +214,6 @@ concept DeviceRing = requires(R ring, const R& view, SegmentList& list, Chain& c
   { ring.enable_notifications() }
   noexcept->std::same_as<bool>;
   { ring.disable_notifications() }
-  noexcept;
-};
-
-/// A ring that hands out many chains at once, so that a data path can start to load all their buffers before
-/// it touches the first.
-template <typename R>
-concept BulkRing = DeviceRing<R> && requires(R ring, std::span<SingleChain> chains, std::size_t count,
-                                             typename R::Mark& mark, std::span<const UsedChain> used) {
-  /// Takes chains from the cursor on, up to chains.size(), and stops before the first that is not a
-  /// SingleChain: pop() has to deal with that one.
-  { ring.pop_singles(chains) }
-  noexcept->std::same_as<std::size_t>;
-  /// Moves the cursor back over the last `count` chains of the last pop_singles(). Staged entries stay.
-  { ring.put_back(count) }
-  noexcept;
-  /// Moves a mark over one SingleChain.
-  { ring.advance(mark) }
-  noexcept;
-  /// complete() for each.
-  { ring.complete_all(used) }
   noexcept;
 };
 

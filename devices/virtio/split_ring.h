@@ -54,7 +54,7 @@ class SplitRing {
   /// Takes the next chain and appends its elements to `list`.
   [[nodiscard]] PopStatus pop(SegmentList& list, Chain& chain) noexcept;
 
-  /// Takes chains of one element each; see BulkRing.
+  /// Takes chains of one element each; see DeviceRing.
   [[nodiscard]] std::size_t pop_singles(std::span<SingleChain> chains) noexcept;
   void put_back(std::size_t count) noexcept { next_avail_ = static_cast<std::uint16_t>(next_avail_ - count); }
 
@@ -72,12 +72,11 @@ class SplitRing {
 
   /// Stages a used entry for a popped chain. Precondition: enabled.
   void complete(std::uint16_t id, std::uint32_t bytes) noexcept {
-    const SplitUsedElement element{id, bytes};
-    std::memcpy(used_ + kUsedRing + sizeof element * (next_used_ & mask_), &element, sizeof element);
+    const UsedChain chain{id, bytes};
+    std::memcpy(used_ + kUsedRing + sizeof chain * (next_used_ & mask_), &chain, sizeof chain);
     ++next_used_;
   }
   void complete_all(std::span<const UsedChain> chains) noexcept {
-    static_assert(sizeof(UsedChain) == sizeof(SplitUsedElement));
     const std::size_t at = next_used_ & mask_;
     const std::size_t before_end = std::min(chains.size(), std::size_t{size_} - at);
     std::memcpy(used_ + kUsedRing + sizeof(UsedChain) * at, chains.data(), sizeof(UsedChain) * before_end);
@@ -220,6 +219,6 @@ inline bool SplitRing::flush(std::uint16_t end) noexcept {
   return (index(avail_ + kAvailFlags).load(std::memory_order_seq_cst) & kAvailNoInterrupt) == 0;
 }
 
-static_assert(BulkRing<SplitRing>);
+static_assert(DeviceRing<SplitRing>);
 
 }  // namespace patchbay::devices::virtio
