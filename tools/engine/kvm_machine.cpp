@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "devices/block/overlay_disk.h"
 #include "devices/block/raw_disk.h"
@@ -34,8 +35,8 @@ KvmMachine::KvmMachine(const vmm::KvmSystem& kvm, MachineServices& services, con
   config.name = node.name;
   config.vcpus = node.cpu;
   config.memory_bytes = memory_of(node);
-  config.kernel = services.kernel(node.boot->kernel);
-  if (!node.boot->initrd.empty()) config.modules.push_back({services.initrd(node.boot->initrd), "initrd"});
+  config.kernel = services.kernel(*node.boot);
+  if (auto initrd = services.initrd(*node.boot)) config.modules.push_back({std::move(*initrd), "initrd"});
   config.command_line = node.boot->command_line;
   config.interrupts = vmm::Interrupts::irqchip;
   config.console_output = [this](std::span<const std::byte> output) { console_->write(output); };

@@ -11,6 +11,7 @@
 #include "devices/block/io_pool.h"
 #include "devices/virtio/doorbell_thread.h"
 #include "tools/engine/memory_file.h"
+#include "tools/lab/model.h"
 #include "vmm/elf_image.h"
 #include "vmm/file_contents.h"
 #include "vmm/kernel/kernel_cache.h"
@@ -25,23 +26,28 @@ class MachineServices {
   /// Throw std::system_error.
   [[nodiscard]] devices::virtio::DoorbellThread& doorbells();
   [[nodiscard]] devices::block::IoPool& disks();
-  /// Read and unpacked at the first use, or taken from the cache of unpacked kernels. They throw ImageError.
-  [[nodiscard]] std::shared_ptr<const vmm::ElfImage> kernel(const std::filesystem::path& path);
-  /// With the agent as /patchbay/agent in it, which the image's init may start.
-  [[nodiscard]] vmm::FileContents initrd(const std::filesystem::path& path);
+  /// What `boot` starts. Read and unpacked at the first use, or taken from the cache of unpacked kernels. They throw
+  /// ImageError and DiskBootError.
+  [[nodiscard]] std::shared_ptr<const vmm::ElfImage> kernel(const VmBoot& boot);
+  /// With the agent as /patchbay/agent in it, which the image's init may start. Nothing if there is none.
+  [[nodiscard]] std::optional<vmm::FileContents> initrd(const VmBoot& boot);
   /// The same as files for other programs, which have no name and live as long as this object. A kernel without a PVH
-  /// entry, which nobody starts unpacked, is none: -1, use `path` as it is. Throw ImageError and std::system_error.
-  [[nodiscard]] int kernel_file(const std::filesystem::path& path);
-  [[nodiscard]] int initrd_file(const std::filesystem::path& path);
+  /// entry, which nobody starts unpacked, is the file as it was. Throw as above, and std::system_error.
+  [[nodiscard]] int kernel_file(const VmBoot& boot);
+  [[nodiscard]] std::optional<int> initrd_file(const VmBoot& boot);
 
  private:
+  [[nodiscard]] vmm::ElfImage unpacked(const VmBoot& boot);
+
   const std::filesystem::path agent_;
   vmm::KernelCache kernel_cache_{vmm::KernelCache::standard_folder()};
   std::optional<devices::virtio::DoorbellThread> doorbells_;
   std::optional<devices::block::IoPool> disks_;
+  // By the files that hold them.
   std::map<std::filesystem::path, std::shared_ptr<const vmm::ElfImage>> kernels_;
   std::map<std::filesystem::path, vmm::FileContents> initrds_;
-  std::map<std::filesystem::path, vswitch::FileDescriptor> files_;
+  std::map<std::filesystem::path, vswitch::FileDescriptor> kernel_files_;
+  std::map<std::filesystem::path, vswitch::FileDescriptor> initrd_files_;
 };
 
 }  // namespace patchbay::tools

@@ -28,6 +28,8 @@ struct Surroundings {
   std::function<std::string(const std::filesystem::path&)> read_file;
   std::function<PathKind(const std::filesystem::path&)> path_kind = host_path_kind;
   std::function<std::string(const std::filesystem::path&)> file_start = host_file_start;
+  /// How a raw disk image starts; throws disk_boot::DiskBootError.
+  std::function<disk_boot::DiskBoot(const std::string& image)> disk_boot = disk_boot::find_disk_boot;
 };
 
 /// The process's environment and file system. Files larger than a lab file may be are refused.

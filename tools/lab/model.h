@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "tools/disk_boot/disk_boot.h"
 #include "tools/lab/address.h"
 #include "tools/lab/diagnostics.h"
 
@@ -100,6 +101,8 @@ struct VmBoot {
   std::filesystem::path initrd;  // absolute; empty: none
   std::string command_line;      // complete
   std::vector<Disk> disks;
+  // The first disk holds the kernel, and the initrd unless `initrd` names another; `kernel` is that disk's image.
+  std::optional<disk_boot::DiskBoot> on_disk;
   std::chrono::microseconds timeout{
       std::chrono::seconds(120)};  // until its agent answers, where something needs it
   Position at;                     // of `image`

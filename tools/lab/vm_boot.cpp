@@ -107,14 +107,11 @@ class VmBootResolver {
         }
         break;
       case ImageKind::disk:
-        take_disk(path, start);
         if (settings_.kernel) {
+          take_root_disk(path, start);
           boot_.kernel = existing_kernel(*settings_.kernel);
         } else {
-          error(image,
-                fmt::format("'{}' is a disk image, and no kernel is given to start it with", image.value),
-                "add config: {vars: {patchbay: {kernel: vmlinuz, initrd: initrd.img}}}; machines have no "
-                "firmware");
+          take_bootable_disk(path, image);
         }
         break;
       case ImageKind::foreign_disk:
@@ -153,12 +150,25 @@ class VmBootResolver {
     boot_.initrd = first_of(
         {"initrd", "initrd.img", "initrd.cpio", "initrd.cpio.gz", "initramfs.cpio", "initramfs.cpio.gz"});
     const std::filesystem::path disk = first_of({"disk.img", "rootfs.img", "rootfs.ext4"});
-    if (!disk.empty()) take_disk(disk, surroundings_.file_start(disk));
+    if (!disk.empty()) take_root_disk(disk, surroundings_.file_start(disk));
   }
 
-  void take_disk(const std::filesystem::path& path, std::string_view start) {
+  /// A disk for a kernel that lies elsewhere.
+  void take_root_disk(const std::filesystem::path& path, std::string_view start) {
     boot_.disks.push_back({path, false, true});
-    boot_.command_line += is_partitioned(start) ? " root=/dev/vda1 rw" : " root=/dev/vda rw";
+    boot_.command_line = is_partitioned(start) ? "console=ttyS0 root=/dev/vda1 rw" : "console=ttyS0 root=/dev/vda rw";
+  }
+
+  /// A distribution's disk, started as its boot loader would. Its console comes last, so that init uses it as well.
+  void take_bootable_disk(const std::filesystem::path& path, const Located<std::string>& image) {
+    try {
+      boot_.on_disk = surroundings_.disk_boot(path.string());
+      boot_.disks.push_back({path, false, true});
+      boot_.kernel = path;
+      boot_.command_line = boot_.on_disk->entry.options + (boot_.on_disk->entry.options.empty() ? "" : " ") + "console=ttyS0";
+    } catch (const disk_boot::DiskBootError& failure) {
+      error(image, failure.what(), failure.hint());
+    }
   }
 
   /// "data.img:/dev/vdb" or "data.img:/dev/vdb:ro": further disks, written in place.
@@ -188,7 +198,7 @@ class VmBootResolver {
   }
 
   void add_command_line() {
-    boot_.command_line.insert(0, "console=ttyS0");
+    if (boot_.command_line.empty()) boot_.command_line = "console=ttyS0";
     if (settings_.cmd && !settings_.cmd->value.empty()) boot_.command_line += " " + settings_.cmd->value;
     if (boot_.command_line.size() > kMaxCommandLine && settings_.cmd) {
       error(*settings_.cmd,

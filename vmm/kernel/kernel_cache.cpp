@@ -99,6 +99,10 @@ std::optional<std::string> KernelCache::entry_name(const std::string& path) cons
 }
 
 ElfImage KernelCache::load(const std::string& path) {
+  return load(path, [&] { return FileContents::read(path, "kernel image"); });
+}
+
+ElfImage KernelCache::load(const std::string& path, const std::function<FileContents()>& read) {
   const std::optional<std::string> name = folder_.empty() ? std::nullopt : entry_name(path);
   if (name && is_safe(folder_)) {
     if (const auto found = find(folder_ / *name)) {
@@ -108,7 +112,7 @@ ElfImage KernelCache::load(const std::string& path) {
       }
     }
   }
-  const FileContents file = FileContents::read(path, "kernel image");
+  const FileContents file = read();
   ElfImage image = parse_kernel(file, path);
   if (name && is_bzimage(file.bytes()) && entry_name(path) == name) keep(*name, image.contents());
   return image;

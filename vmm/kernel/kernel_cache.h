@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -40,6 +41,8 @@ class KernelCache {
 
   /// load_kernel(path), from the cache if it can be. Throws ImageError.
   [[nodiscard]] ElfImage load(const std::string& path);
+  /// The same for the one kernel that `read` finds in the file `path`, a disk image. What `read` throws passes through.
+  [[nodiscard]] ElfImage load(const std::string& path, const std::function<FileContents()>& read);
 
  private:
   [[nodiscard]] std::optional<std::string> entry_name(const std::string& path) const;

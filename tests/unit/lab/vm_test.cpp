@@ -32,6 +32,7 @@ const std::map<std::string, std::string> kFiles{{"/images/vmlinuz", bzimage()},
                                                 {"/images/initrd", "070701"},
                                                 {"/images/plain.img", std::string(1024, '\0')},
                                                 {"/images/parts.img", partitioned_disk()},
+                                                {"/images/cloud.img", partitioned_disk()},
                                                 {"/images/foreign.qcow2", "QFI\xfb"},
                                                 {"/images/debian/vmlinuz", bzimage()},
                                                 {"/images/debian/initrd.cpio", "070701"},
@@ -48,6 +49,10 @@ LoadResult parse(const std::string& node, const std::string& links = "") {
     return path == "/images/debian" || path == "/images/empty" ? PathKind::directory : PathKind::missing;
   };
   files.file_start = [](const std::filesystem::path& path) { return kFiles.at(path.string()); };
+  files.disk_boot = [](const std::string& image) -> disk_boot::DiskBoot {
+    if (image != "/images/cloud.img") throw disk_boot::DiskBootError("'" + image + "' has no kernel", "name one");
+    return {{.number = 1, .offset = 1 << 20}, {"/boot/vmlinuz", {"/boot/initrd.img"}, "root=UUID=1 console=tty0"}};
+  };
   return parse_lab("name: lab\ntopology:\n  nodes:\n    v1: " + node + "\n    h1: {kind: linux}\n" + links,
                    "/images/lab.clab.yml", files);
 }
@@ -115,6 +120,19 @@ TEST(VmNodes, BootADiskImageCopyOnWrite) {
   EXPECT_EQ(boot_of("{kind: vm, image: __clabNodeName__.img" + config).disks[0].source, "/images/v1.img");
 }
 
+TEST(VmNodes, BootADiskImageAsItsBootLoaderWould) {
+  const VmBoot boot = boot_of("{kind: vm, image: cloud.img, cmd: quiet}");
+  ASSERT_TRUE(boot.on_disk);
+  EXPECT_EQ(boot.on_disk->entry.kernel, "/boot/vmlinuz");
+  EXPECT_EQ(boot.kernel, "/images/cloud.img");
+  EXPECT_EQ(boot.initrd, "");
+  ASSERT_EQ(boot.disks.size(), 1U);
+  EXPECT_TRUE(boot.disks[0].copy_on_write);
+  EXPECT_EQ(boot.command_line, "root=UUID=1 console=tty0 console=ttyS0 quiet");
+  EXPECT_EQ(boot_of("{kind: vm, image: cloud.img, config: {vars: {patchbay: {initrd: initrd}}}}").initrd,
+            "/images/initrd");
+}
+
 TEST(VmNodes, TakeFurtherDisksFromBinds) {
   const VmBoot boot =
       boot_of("{kind: vm, image: vmlinuz, binds: [\"plain.img:/dev/vda\", \"parts.img:/dev/vdb:ro\"]}");
@@ -157,7 +175,7 @@ TEST(VmNodes, ReportWhatIsMissingInItsPlace) {
   EXPECT_THAT(error_of("{kind: vm, image: empty}"),
               HasSubstr("4:27: the directory '/images/empty' has no kernel"));
   EXPECT_THAT(error_of("{kind: vm, image: plain.img}"),
-              HasSubstr("4:27: 'plain.img' is a disk image, and no kernel"));
+              HasSubstr("4:27: '/images/plain.img' has no kernel; name one"));
   EXPECT_THAT(error_of("{kind: vm, image: foreign.qcow2}"),
               HasSubstr("qemu-img convert -O raw foreign.qcow2"));
   EXPECT_THAT(error_of("{kind: vm, image: vmlinuz, config: {vars: {patchbay: {initrd: absent}}}}"),

@@ -57,9 +57,8 @@ QemuMachine::QemuMachine(const std::filesystem::path& program, MachineServices& 
     files_.push_back(duplicate(file));
     return qemu::file_of(files_.back().get());
   };
-  const int kernel = services.kernel_file(node.boot->kernel);
-  machine_.kernel = kernel >= 0 ? keep(kernel) : node.boot->kernel.string();
-  if (!node.boot->initrd.empty()) machine_.initrd = keep(services.initrd_file(node.boot->initrd));
+  machine_.kernel = keep(services.kernel_file(*node.boot));
+  if (const auto initrd = services.initrd_file(*node.boot)) machine_.initrd = keep(*initrd);
   machine_.kernel_arguments = node.boot->command_line;
   for (const Interface& interface : node.interfaces) {
     const std::filesystem::path socket = directory.vhost_user_socket(node.name, interface.name);

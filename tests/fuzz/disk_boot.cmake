@@ -1,0 +1,1 @@
+patchbay_fuzzer(boot_entry_fuzzer boot_entry_fuzzer.cpp LINK patchbay_disk_boot)

@@ -1,0 +1,1 @@
+patchbay_fuzzer(lab_file_fuzzer lab_file_fuzzer.cpp LINK patchbay_lab)
