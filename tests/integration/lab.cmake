@@ -10,6 +10,9 @@ add_test(NAME lab_two_lans
          COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/two_lans.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
 set_tests_properties(lab_two_lans PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
 
+add_test(NAME lab_ethdev COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/ethdev.sh" "$<TARGET_FILE:patchbay>")
+set_tests_properties(lab_ethdev PROPERTIES LABELS integration TIMEOUT 120 SKIP_RETURN_CODE 77)
+
 add_test(NAME lab_bench
          COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/bench.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
 set_tests_properties(lab_bench PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "tools/engine/ethdev_node.h"
 #include "tools/engine/external_node.h"
 #include "tools/engine/host_requirements.h"
 #include "tools/engine/kvm_machine.h"
@@ -82,6 +83,8 @@ std::unique_ptr<EngineNode> NodeFactory::make(const Node& node) {
       return make_vm(node);
     case NodeKind::external:
       return std::make_unique<ExternalNode>(node, directory_, loop_);
+    case NodeKind::ethdev:
+      return std::make_unique<EthdevNode>(node);
     case NodeKind::bridge:
       break;
   }

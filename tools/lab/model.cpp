@@ -16,6 +16,8 @@ std::string_view to_string(NodeKind kind) {
       return "linux";
     case NodeKind::external:
       return "external";
+    case NodeKind::ethdev:
+      return "ethdev";
     case NodeKind::bridge:
       return "bridge";
   }

@@ -21,6 +21,8 @@
 namespace patchbay::tools {
 
 inline constexpr unsigned kDefaultMtu = 9500;  // containerlab's; what both ends of a link get
+inline constexpr unsigned kEthdevMtu = 1500;   // what a link of an ethdev gets: that of networks outside
+inline constexpr unsigned kMaxEthdevMtu = 9700;
 inline constexpr unsigned kMinMtu = 68;        // RFC 791
 inline constexpr unsigned kMaxMtu = 65521;     // what Linux lets a TAP interface have
 
@@ -29,6 +31,7 @@ enum class NodeKind {
   vm,        // a virtual machine with an operating system of the user's
   linux,     // a Linux network namespace that sees the host's programs
   external,  // a machine or program that the user starts and that joins over vhost-user
+  ethdev,    // a DPDK device: an interface of the host, a pcap file, another DPDK program
   bridge,    // a learning segment; its interfaces are the names of its ports
 };
 [[nodiscard]] std::string_view to_string(NodeKind kind);
@@ -117,6 +120,7 @@ struct Node {
   std::optional<std::uint64_t> memory_bytes;    // nothing: the kind's default
   std::optional<VmBoot> boot;                   // of a vm, like `engine`
   VmEngine engine = VmEngine::automatic;
+  std::string devargs;                          // of an ethdev: DPDK's driver and its arguments
   std::optional<StartupConfig> startup_config;  // as written; router_boot_config() completes it
   std::vector<std::string> exec;                // run by `sh -c` after the links are up, in order
   std::map<std::string, std::string> env;

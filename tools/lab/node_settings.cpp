@@ -99,6 +99,8 @@ void read_extension(const YamlNode& config, const std::string& what, Reader& rea
     settings.boot_timeout = located(*timeout, reader.value(*timeout, "boot-timeout", parse_seconds));
   if (const YamlNode* engine = patchbay->find("engine"))
     settings.engine = located(*engine, reader.value(*engine, "engine", parse_engine));
+  if (const YamlNode* devargs = patchbay->find("devargs"))
+    settings.devargs = located(*devargs, reader.text(*devargs, "devargs"));
 }
 
 }  // namespace
@@ -149,6 +151,7 @@ void inherit(NodeSettings& settings, const NodeSettings& from) {
   scalar(settings.initrd, from.initrd);
   scalar(settings.boot_timeout, from.boot_timeout);
   scalar(settings.engine, from.engine);
+  scalar(settings.devargs, from.devargs);
   scalar(settings.startup_config, from.startup_config);
   scalar(settings.cpu, from.cpu);
   scalar(settings.memory_bytes, from.memory_bytes);

@@ -36,6 +36,7 @@ struct NodeSettings {
   Setting<std::string> initrd;
   Setting<std::chrono::microseconds> boot_timeout;
   Setting<VmEngine> engine;
+  Setting<std::string> devargs;
   const YamlNode* checks = nullptr;  // belongs to its level, is not inherited
 };
 

@@ -50,7 +50,13 @@ class LinkResolver {
 
     Link link;
     link.at = settings.at;
-    link.mtu = settings.mtu ? settings.mtu->value : kDefaultMtu;
+    const bool at_ethdev =
+        lab_.nodes[*node_a].kind == NodeKind::ethdev || lab_.nodes[*node_z].kind == NodeKind::ethdev;
+    link.mtu = settings.mtu ? settings.mtu->value : at_ethdev ? kEthdevMtu : kDefaultMtu;
+    if (at_ethdev && link.mtu > kMaxEthdevMtu) {
+      diagnostics_.error(settings.mtu->at, fmt::format("the MTU {} is too large for a DPDK device", link.mtu),
+                         fmt::format("write at most {}", kMaxEthdevMtu));
+    }
     link.lossless = settings.lossless;
     if (settings.netem[0]) link.a_to_z = settings.netem[0]->value;
     if (settings.netem[1]) link.z_to_a = settings.netem[1]->value;
@@ -232,6 +238,11 @@ class LinkResolver {
                                        to_string(interface.mac), first->second.line),
                            "give each interface its own, or none to have one made");
       }
+    }
+    if (lab_.nodes[node].kind == NodeKind::ethdev && !lab_.nodes[node].interfaces.empty()) {
+      diagnostics_.error(end.interface.at, fmt::format("the ethdev '{}' has a second link", end.node.value),
+                         "a device has one: put a bridge between, or add a node for another device",
+                         end.interface.value.size());
     }
     lab_.nodes[node].interfaces.push_back(std::move(interface));
     return lab_.nodes[node].interfaces.size() - 1;

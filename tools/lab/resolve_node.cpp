@@ -14,7 +14,8 @@
 namespace patchbay::tools {
 namespace {
 
-constexpr std::array<std::string_view, 5> kAvailableKinds{"router", "vm", "linux", "external", "bridge"};
+constexpr std::array<std::string_view, 6> kAvailableKinds{"router",   "vm",     "linux",
+                                                          "external", "ethdev", "bridge"};
 constexpr std::array<std::string_view, 1> kLaterKinds{"frr"};
 constexpr std::uint64_t kMinVmMemory = std::uint64_t{32} << 20U;
 
@@ -45,6 +46,7 @@ class NodeResolver {
         diagnostics_.error(settings_.memory_bytes->at, "too little memory for an operating system",
                            "give a vm at least 32MiB");
     }
+    if (kind == NodeKind::ethdev) add_devargs(node);
     if (kind == NodeKind::linux) add_binds(node);
     if (kind == NodeKind::linux || kind == NodeKind::vm) {
       for (const Located<std::string>& command : settings_.exec)
@@ -81,6 +83,30 @@ class NodeResolver {
     for (const auto& [key, text] : texts)
       result[key] = expanded(text);
     return result;
+  }
+
+  /// DPDK's device, whose name is what stands before the first comma.
+  void add_devargs(Node& node) {
+    constexpr std::string_view kExample = "write a driver of DPDK and its arguments, such as net_af_packet0,iface=eth1";
+    if (!settings_.devargs) {
+      diagnostics_.error(name_.at, fmt::format("the ethdev '{}' has no devargs", name_.value),
+                         fmt::format("add config: {{vars: {{patchbay: {{devargs: ...}}}}}}; {}", kExample),
+                         name_.value.size());
+      return;
+    }
+    node.devargs = expanded(*settings_.devargs);
+    const auto fault = [&](const std::string& what, const std::string& way_out) {
+      diagnostics_.error(settings_.devargs->at, what, way_out, std::max<std::size_t>(1, node.devargs.size()));
+    };
+    if (!node.devargs.starts_with("net_"))
+      fault(fmt::format("'{}' names no virtual Ethernet device of DPDK", node.devargs), std::string(kExample));
+    const auto device_of = [](const Node& other) { return other.devargs.substr(0, other.devargs.find(',')); };
+    for (const Node& other : lab_.nodes) {
+      if (other.kind == NodeKind::ethdev && device_of(other) == device_of(node)) {
+        fault(fmt::format("the device '{}' is that of node '{}' already", device_of(node), other.name),
+              "give each a name of its own: append a number to the driver's");
+      }
+    }
   }
 
   // "source:target" or "source:target:ro", as containers have them.
@@ -121,10 +147,11 @@ Parsed<NodeKind> parse_kind(std::string_view name) {
   if (name == "vm") return NodeKind::vm;
   if (name == "linux") return NodeKind::linux;
   if (name == "external") return NodeKind::external;
+  if (name == "ethdev") return NodeKind::ethdev;
   if (name == "bridge") return NodeKind::bridge;
   if (std::find(kLaterKinds.begin(), kLaterKinds.end(), name) != kLaterKinds.end()) {
     return Fault{fmt::format("nodes of kind '{}' are not available in this version", name),
-                 "available are: router, vm, linux, external, bridge"};
+                 "available are: router, vm, linux, external, ethdev, bridge"};
   }
   return Fault{fmt::format("unknown kind '{}'", name),
                suggestion(name, {kAvailableKinds.begin(), kAvailableKinds.end()})};
@@ -144,10 +171,13 @@ void check_kind_settings(NodeKind kind, const NodeSettings& settings, Diagnostic
   if (settings.boot_timeout) has_no_effect("boot-timeout", settings.boot_timeout->at, "only a vm takes time");
   if (settings.engine) has_no_effect("engine", settings.engine->at, "only a vm has a choice");
   if (settings.cmd) has_no_effect("cmd", settings.cmd->at, "it is the kernel command line of a vm");
+  if (settings.devargs && kind != NodeKind::ethdev)
+    has_no_effect("devargs", settings.devargs->at, "only an ethdev is a DPDK device");
   if (settings.image) {
     has_no_effect("image", settings.image->at,
                   kind == NodeKind::linux      ? "it sees the host's programs"
                   : kind == NodeKind::external ? "you start it yourself"
+                  : kind == NodeKind::ethdev   ? "devargs say what it is"
                                                : "it is built in");
   }
   if (kind == NodeKind::linux) {
@@ -198,7 +228,7 @@ std::optional<Node> resolve_node(const Located<std::string>& name, NodeSettings 
   if (!settings.kind) settings.kind = levels.defaults.kind;
   if (!settings.kind) {
     diagnostics.error(name.at, fmt::format("node '{}' has no kind", name.value),
-                      "write kind: router, vm, linux, external or bridge", name.value.size());
+                      "write kind: router, vm, linux, external, ethdev or bridge", name.value.size());
     return std::nullopt;
   }
   const Parsed<NodeKind> kind = parse_kind(settings.kind->value);

@@ -78,7 +78,7 @@ constexpr Key kEndpoint[] = {{"node"}, {"interface"}, {"mac"}, {"ipv4"}, {"ipv6"
 constexpr Key kLinkExtension[] = {{"checks"}, {"lossless"}, {"netem"}, {"nic"}, {"queues"}, {"vhost-user"}};
 constexpr Key kEndpointExtension[] = {{"nic"}, {"queues"}, {"vhost-user"}};
 constexpr Key kVhostUser[] = {{"mode"}, {"socket"}};
-constexpr Key kNodeExtension[] = {{"checks"}, {"kernel"}, {"initrd"}, {"boot-timeout"}, {"engine"}};
+constexpr Key kNodeExtension[] = {{"checks"}, {"kernel"}, {"initrd"}, {"boot-timeout"}, {"engine"}, {"devargs"}};
 constexpr Key kNetem[] = {{"a-to-z"}, {"z-to-a"}};
 constexpr Key kNetemDirection[] = {{"delay"},   {"jitter"},    {"loss"},   {"rate"},
                                    {"reorder"}, {"duplicate"}, {"corrupt"}};
