@@ -1,6 +1,6 @@
 // Owner of zeroed memory that comes from the kernel and goes back to it. An allocator keeps large blocks that
-// were freed once (glibc raises its threshold for mmap() to their size), so what a lab needs for a while, as a
-// capture's ring, would stay with the process.
+// were freed once (glibc raises its threshold for mmap() to their size), so what a lab needs for a while, as
+// a capture's ring, would stay with the process.
 #pragma once
 
 #include <sys/mman.h>

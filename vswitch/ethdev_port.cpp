@@ -22,12 +22,13 @@ using std::chrono::nanoseconds;
 constexpr std::uint16_t kDescriptors = 512;
 // Enough for both queues and what the switch holds: 2.5 MiB a port, 10 with a large MTU.
 constexpr unsigned kBuffers = 1023;
-constexpr unsigned kCachedBuffers = 64;  // by a thread that is registered with the EAL
+constexpr unsigned kCachedBuffers = 64;             // by a thread that is registered with the EAL
 constexpr std::size_t kFrameOverhead = 14 + 2 * 4;  // Ethernet header and two VLAN tags
 constexpr nanoseconds kShortestNap = std::chrono::microseconds(100);
 
 [[noreturn]] void fail(const std::string& what, int error, const std::string& way_out) {
-  throw std::runtime_error(fmt::format("{}: {}; {}", what, rte_strerror(error < 0 ? -error : error), way_out));
+  throw std::runtime_error(
+      fmt::format("{}: {}; {}", what, rte_strerror(error < 0 ? -error : error), way_out));
 }
 
 /// Of a buffer's data. The usual ones take frames of 1,500 bytes; some drivers take no other.
@@ -69,25 +70,29 @@ std::string EthdevPort::subject() const {
 void EthdevPort::set_up(const EthdevConfig& config) {
   std::uint16_t known = 0;
   if (rte_eth_dev_get_port_by_name(device_.c_str(), &known) == 0)
-    fail(subject(), EEXIST, fmt::format("give every device a name of its own: '{}' is taken, append a number", device_));
+    fail(subject(), EEXIST,
+         fmt::format("give every device a name of its own: '{}' is taken, append a number", device_));
   const std::string arguments = config.devargs.substr(std::min(device_.size() + 1, config.devargs.size()));
   if (rte_eal_hotplug_add("vdev", device_.c_str(), arguments.c_str()) != 0) {
-    throw std::runtime_error(subject() +
-                             ": there is no such driver, or it refuses (its own words stand above); write a driver of DPDK "
-                             "with its arguments, as in net_af_packet0,iface=eth1, and see that what they name exists");
+    throw std::runtime_error(
+        subject() +
+        ": there is no such driver, or it refuses (its own words stand above); write a driver of DPDK "
+        "with its arguments, as in net_af_packet0,iface=eth1, and see that what they name exists");
   }
   probed_ = true;
   if (const int error = rte_eth_dev_get_port_by_name(device_.c_str(), &id_); error != 0)
     fail(subject(), error, "name an Ethernet device (net_...)");
 
   rte_eth_dev_info info{};
-  if (const int error = rte_eth_dev_info_get(id_, &info); error != 0) fail(subject(), error, "its driver is of no use");
+  if (const int error = rte_eth_dev_info_get(id_, &info); error != 0)
+    fail(subject(), error, "its driver is of no use");
   driver_ = info.driver_name;
-  pool_ = rte_pktmbuf_pool_create(fmt::format("patchbay-{}", id_).c_str(), kBuffers, kCachedBuffers, 0, buffer_bytes(longest_frame_),
-                                  static_cast<int>(SOCKET_ID_ANY));
+  pool_ = rte_pktmbuf_pool_create(fmt::format("patchbay-{}", id_).c_str(), kBuffers, kCachedBuffers, 0,
+                                  buffer_bytes(longest_frame_), static_cast<int>(SOCKET_ID_ANY));
   if (pool_ == nullptr) {
     fail(subject(), rte_errno,
-         "there is no memory for its buffers: reserve hugepages (sysctl vm.nr_hugepages=512; mount -t hugetlbfs hugetlbfs "
+         "there is no memory for its buffers: reserve hugepages (sysctl vm.nr_hugepages=512; mount -t "
+         "hugetlbfs hugetlbfs "
          "/dev/hugepages), or use fewer devices");
   }
 
@@ -143,7 +148,8 @@ bool EthdevPort::has_carrier() const noexcept {
 
 void EthdevPort::receive() noexcept {
   const std::size_t before = held_count_;
-  const std::uint16_t got = rte_eth_rx_burst(id_, 0, held_.data() + before, static_cast<std::uint16_t>(held_.size() - before));
+  const std::uint16_t got =
+      rte_eth_rx_burst(id_, 0, held_.data() + before, static_cast<std::uint16_t>(held_.size() - before));
   if (got != 0) slept_in_vain_ = false;
   for (rte_mbuf* frame : std::span(held_).subspan(before, got)) {
     // The host's kernel takes a VLAN tag out of the frame and tells it on the side.
@@ -187,15 +193,16 @@ void EthdevPort::pull(Burst& burst) {
 
 void EthdevPort::release(std::size_t consumed) {
   rte_pktmbuf_free_bulk(held_.data(), static_cast<unsigned>(consumed));
-  std::copy(held_.begin() + static_cast<std::ptrdiff_t>(consumed), held_.begin() + static_cast<std::ptrdiff_t>(held_count_),
-            held_.begin());
+  std::copy(held_.begin() + static_cast<std::ptrdiff_t>(consumed),
+            held_.begin() + static_cast<std::ptrdiff_t>(held_count_), held_.begin());
   held_count_ -= consumed;
 }
 
 rte_mbuf* EthdevPort::copy(const FrameView& frame) noexcept {
   rte_mbuf* const buffer = rte_pktmbuf_alloc(pool_);
   if (buffer == nullptr) return nullptr;
-  auto* to = reinterpret_cast<std::byte*>(rte_pktmbuf_append(buffer, static_cast<std::uint16_t>(frame.length)));
+  auto* to =
+      reinterpret_cast<std::byte*>(rte_pktmbuf_append(buffer, static_cast<std::uint16_t>(frame.length)));
   const auto header = frame.header_bytes();
   std::memcpy(to, header.data(), header.size());
   to += header.size();

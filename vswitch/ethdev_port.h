@@ -1,11 +1,13 @@
-// A DPDK ethdev as a port: an interface of the host (net_af_packet, net_af_xdp), a pcap file to replay or to record into
-// (net_pcap), shared memory with another DPDK program (net_memif), or whatever else DPDK has a virtual device for.
+// A DPDK ethdev as a port: an interface of the host (net_af_packet), a pcap file to replay or to
+// record into (net_pcap), shared memory with another DPDK program (net_memif), or whatever else DPDK has a
+// virtual device for.
 //
-// Received mbufs stay with the port until the switch is done with them; the one copy of a frame is made where it is
-// delivered. Frames that leave are copied into mbufs of a pool of the port's own.
+// Received mbufs stay with the port until the switch is done with them; the one copy of a frame is made where
+// it is delivered. Frames that leave are copied into mbufs of a pool of the port's own.
 //
-// Most of these drivers cannot tell that a frame has come, so a sleeping worker is woken by a timer: from every 0.1 ms
-// after traffic to every kLongestNap when nothing comes. That is how late the first frame can be.
+// Most of these drivers cannot tell that a frame has come, so a sleeping worker is woken by a timer: from
+// every 0.1 ms after traffic to every kLongestNap when nothing comes. That is how late the first frame can
+// be.
 //
 // Threads: as for every port. The constructor, start() and the destructor are for the engine's thread.
 #pragma once
@@ -38,14 +40,14 @@ class EthdevPort final : public Port {
   static constexpr std::chrono::milliseconds kLongestNap{5};
   static constexpr unsigned kMaxMtu = 9700;
 
-  /// Makes the device, with one queue each way. Precondition: the EAL runs. Throws std::runtime_error with the cause and the
-  /// way out.
+  /// Makes the device, with one queue each way. Precondition: the EAL runs. Throws std::runtime_error with
+  /// the cause and the way out.
   explicit EthdevPort(const EthdevConfig& config);
   /// Takes the device away.
   ~EthdevPort() override;
 
-  /// Starts it, in promiscuous mode; until then nothing comes, and what is sent is dropped as not_ready. Once, on the
-  /// engine's thread. Throws as above.
+  /// Starts it, in promiscuous mode; until then nothing comes, and what is sent is dropped as not_ready.
+  /// Once, on the engine's thread. Throws as above.
   void start();
 
   void pull(Burst& burst) override;

@@ -1,5 +1,5 @@
-// The texts of boot loaders on disk images: whatever they hold, an entry names a kernel, has no line ends that would go to
-// a kernel's command line, and costs no more than its text.
+// The texts of boot loaders on disk images: whatever they hold, an entry names a kernel, has no line ends
+// that would go to a kernel's command line, and costs no more than its text.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

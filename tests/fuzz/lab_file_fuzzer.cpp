@@ -1,5 +1,5 @@
-// Lab files: any text is a lab or has an error with a place in it. The files that it names exist and are images of all
-// kinds, by the last character of their names.
+// Lab files: any text is a lab or has an error with a place in it. The files that it names exist and are
+// images of all kinds, by the last character of their names.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -36,9 +36,12 @@ Surroundings surroundings() {
     if (name == "HOME") return "/root";
     return std::nullopt;
   };
-  files.read_file = [](const std::filesystem::path&) { return std::string("interface eth1\n ip address 10.0.0.1/24\n"); };
+  files.read_file = [](const std::filesystem::path&) {
+    return std::string("interface eth1\n ip address 10.0.0.1/24\n");
+  };
   files.path_kind = [](const std::filesystem::path& path) {
-    return path.has_extension() || path.filename().string().ends_with('z') ? PathKind::file : PathKind::directory;
+    return path.has_extension() || path.filename().string().ends_with('z') ? PathKind::file
+                                                                           : PathKind::directory;
   };
   files.file_start = start_of;
   files.disk_boot = [](const std::string&) {
@@ -51,7 +54,8 @@ Surroundings surroundings() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const Surroundings files = surroundings();
-  const LoadResult result = parse_lab({reinterpret_cast<const char*>(data), size}, "/labs/fuzz.clab.yml", files);
+  const LoadResult result =
+      parse_lab({reinterpret_cast<const char*>(data), size}, "/labs/fuzz.clab.yml", files);
   bool has_error = false;
   for (const Diagnostic& diagnostic : result.diagnostics)
     has_error |= diagnostic.severity == Severity::error;

@@ -14,7 +14,8 @@ constexpr std::uint64_t kMaxTextBytes = 1 << 20;
 constexpr std::uint64_t kMaxFileBytes = 512 << 20;
 
 // Where the file system is the root's, and where it is one for /boot alone.
-constexpr std::array kGrubConfigs{"/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg", "/grub2/grub.cfg"};
+constexpr std::array kGrubConfigs{"/boot/grub/grub.cfg", "/grub/grub.cfg", "/boot/grub2/grub.cfg",
+                                  "/grub2/grub.cfg"};
 constexpr std::array kEntryFolders{"/boot/loader/entries", "/loader/entries"};
 // As the kernel packages of Debian and Ubuntu link them.
 constexpr const char* kLinkedKernel = "/vmlinuz";
@@ -107,7 +108,8 @@ DiskBoot find_disk_boot(const std::string& image) {
   } catch (const std::runtime_error& error) {
     cannot("'" + image + "': " + error.what());
   }
-  cannot(any ? "'" + image + "' has no kernel that a grub.cfg, an entry in loader/entries or /vmlinuz refers to"
+  cannot(any ? "'" + image +
+                   "' has no kernel that a grub.cfg, an entry in loader/entries or /vmlinuz refers to"
              : "'" + image + "' has no ext2, ext3 or ext4 file system to find a kernel in");
 }
 

@@ -25,7 +25,8 @@ bool is_absence(errcode_t error) noexcept {
 class OpenFile {
  public:
   OpenFile(ext2_filsys file_system, ext2_ino_t inode, const std::string& path) {
-    if (const errcode_t error = ext2fs_file_open(file_system, inode, 0, &file_); error != 0) fail(path, error);
+    if (const errcode_t error = ext2fs_file_open(file_system, inode, 0, &file_); error != 0)
+      fail(path, error);
   }
   ~OpenFile() { ext2fs_file_close(file_); }
   OpenFile(const OpenFile&) = delete;
@@ -38,7 +39,8 @@ class OpenFile {
 
 struct Names {
   std::vector<std::string> found;
-  static int add(ext2_dir_entry* entry, int /*offset*/, int /*block*/, char* /*buffer*/, void* context) noexcept {
+  static int add(ext2_dir_entry* entry, int /*offset*/, int /*block*/, char* /*buffer*/,
+                 void* context) noexcept {
     auto& names = static_cast<Names*>(context)->found;
     if (names.size() == ExtFileSystem::kMaxNames) return DIRENT_ABORT;
     try {
@@ -59,8 +61,9 @@ void ExtFileSystem::Close::operator()(struct_ext2_filsys* file_system) const noe
 std::optional<ExtFileSystem> ExtFileSystem::open(const std::string& image, std::uint64_t offset) {
   ext2_filsys file_system = nullptr;
   const std::string options = "offset=" + std::to_string(offset);
-  const errcode_t error = ext2fs_open2(image.c_str(), options.c_str(), EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0,
-                                       0, unix_io_manager, &file_system);
+  const errcode_t error =
+      ext2fs_open2(image.c_str(), options.c_str(), EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0,
+                   unix_io_manager, &file_system);
   if (error == EXT2_ET_BAD_MAGIC || error == EXT2_ET_SHORT_READ) return std::nullopt;
   if (error != 0) fail("its file system cannot be opened", error);
   return ExtFileSystem(file_system);
@@ -79,19 +82,21 @@ std::optional<std::uint32_t> ExtFileSystem::find(const std::string& path) const 
   const auto inode = follow(path);
   if (!inode) return std::nullopt;
   ext2_inode status{};
-  if (const errcode_t error = ext2fs_read_inode(file_system_.get(), *inode, &status); error != 0) fail(path, error);
+  if (const errcode_t error = ext2fs_read_inode(file_system_.get(), *inode, &status); error != 0)
+    fail(path, error);
   return LINUX_S_ISREG(status.i_mode) ? inode : std::nullopt;
 }
 
-std::optional<std::vector<std::byte>> ExtFileSystem::read(const std::string& path, std::uint64_t limit) const {
+std::optional<std::vector<std::byte>> ExtFileSystem::read(const std::string& path,
+                                                          std::uint64_t limit) const {
   const auto inode = find(path);
   if (!inode) return std::nullopt;
   const OpenFile file(file_system_.get(), *inode, path);
   __u64 size = 0;
   if (const errcode_t error = ext2fs_file_get_lsize(file.get(), &size); error != 0) fail(path, error);
   if (size > limit) {
-    throw std::runtime_error(path + " has " + std::to_string(size) + " bytes, more than the " + std::to_string(limit) +
-                             " that such a file may have");
+    throw std::runtime_error(path + " has " + std::to_string(size) + " bytes, more than the " +
+                             std::to_string(limit) + " that such a file may have");
   }
   std::vector<std::byte> content(size);
   for (std::size_t done = 0; done < content.size();) {

@@ -1,5 +1,5 @@
-// An `ethdev` node of the lab: a DPDK device, through which the lab meets interfaces of the host, other DPDK programs and
-// pcap files.
+// An `ethdev` node of the lab: a DPDK device, through which the lab meets interfaces of the host, other DPDK
+// programs and pcap files.
 #pragma once
 
 #include <memory>

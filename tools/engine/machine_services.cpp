@@ -15,7 +15,8 @@ vmm::FileContents packed_kernel(const VmBoot& boot) {
 
 /// The file that holds the initial RAM disk; empty if there is none.
 const std::filesystem::path& initrd_source(const VmBoot& boot) noexcept {
-  return boot.initrd.empty() && boot.on_disk && !boot.on_disk->entry.initrds.empty() ? boot.kernel : boot.initrd;
+  return boot.initrd.empty() && boot.on_disk && !boot.on_disk->entry.initrds.empty() ? boot.kernel
+                                                                                     : boot.initrd;
 }
 
 }  // namespace
@@ -66,7 +67,8 @@ int MachineServices::kernel_file(const VmBoot& boot) {
   if (known != kernel_files_.end()) return known->second.get();
   const vmm::ElfImage image = unpacked(boot);
   const vmm::FileContents contents = image.pvh_entry() ? image.contents() : packed_kernel(boot);
-  return kernel_files_.emplace(boot.kernel, memory_file("patchbay-kernel", contents.bytes())).first->second.get();
+  return kernel_files_.emplace(boot.kernel, memory_file("patchbay-kernel", contents.bytes()))
+      .first->second.get();
 }
 
 std::optional<int> MachineServices::initrd_file(const VmBoot& boot) {
@@ -74,7 +76,8 @@ std::optional<int> MachineServices::initrd_file(const VmBoot& boot) {
   if (source.empty()) return std::nullopt;
   const auto known = initrd_files_.find(source);
   if (known != initrd_files_.end()) return known->second.get();
-  return initrd_files_.emplace(source, memory_file("patchbay-initrd", initrd(boot)->bytes())).first->second.get();
+  return initrd_files_.emplace(source, memory_file("patchbay-initrd", initrd(boot)->bytes()))
+      .first->second.get();
 }
 
 }  // namespace patchbay::tools

@@ -71,7 +71,8 @@ TEST_F(EthdevPortTest, FramesOfAllLengthsPassWhole) {
   }
   ASSERT_EQ(pull(), lengths.size());
   for (std::size_t i = 0; i < lengths.size(); ++i)
-    EXPECT_EQ(bytes_of((*burst_)[i]), Sent(lengths[i], static_cast<unsigned>(lengths[i])).bytes) << lengths[i];
+    EXPECT_EQ(bytes_of((*burst_)[i]), Sent(lengths[i], static_cast<unsigned>(lengths[i])).bytes)
+        << lengths[i];
   port_.release(lengths.size());
   EXPECT_EQ(pull(), 0U);
   EXPECT_EQ(port_.counters.out.delivered.value(), lengths.size());
@@ -144,7 +145,8 @@ TEST_F(EthdevPortTest, WhatCannotBeSaysWhy) {
     }
     return "none";
   };
-  EXPECT_THAT(failure("net_nosuch0"), HasSubstr("'x:port' cannot have the DPDK device 'net_nosuch0': there is no such driver"));
+  EXPECT_THAT(failure("net_nosuch0"),
+              HasSubstr("'x:port' cannot have the DPDK device 'net_nosuch0': there is no such driver"));
   EXPECT_THAT(failure("net_af_packet0,iface=nosuch0"), HasSubstr("see that what they name exists"));
   EXPECT_THAT(failure("net_ring0"), HasSubstr("is taken, append a number"));
   EXPECT_EQ(failure("net_ring1"), "none") << "a failure leaves nothing that is in the way";

@@ -68,7 +68,8 @@ TEST(GrubConfig, ATextWithoutKernelsHasNoEntry) {
 TEST(LoaderEntry, HasKernelInitrdsAndOptions) {
   const auto entry = loader_entry(
       "title Fedora Linux (6.8.5)\nversion 6.8.5\n# linux /old\nlinux /vmlinuz-6.8.5\n"
-      "initrd /ucode.img\ninitrd /initramfs-6.8.5.img $tuned_initrd\noptions root=UUID=1 ro rootflags=subvol=root\n"
+      "initrd /ucode.img\ninitrd /initramfs-6.8.5.img $tuned_initrd\noptions root=UUID=1 ro "
+      "rootflags=subvol=root\n"
       "options  quiet $tuned_params\ngrub_arg --unrestricted\n");
   ASSERT_TRUE(entry);
   EXPECT_EQ(entry->kernel, "/vmlinuz-6.8.5");

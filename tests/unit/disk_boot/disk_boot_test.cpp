@@ -46,8 +46,9 @@ class DiskBootTest : public testing::Test {
   void make_file_system(std::uint64_t offset = 0) const {
     { std::ofstream(image(), std::ios::binary | std::ios::app); }
     fs::resize_file(image(), std::max<std::uintmax_t>(fs::file_size(image()), offset + 8 * kMiB));
-    const std::string command = "mke2fs -q -F -t ext4 -E offset=" + std::to_string(offset) + " -d " + tree().string() + " " +
-                                image() + " 8M >" + (folder_ / "log").string() + " 2>&1";
+    const std::string command = "mke2fs -q -F -t ext4 -E offset=" + std::to_string(offset) + " -d " +
+                                tree().string() + " " + image() + " 8M >" + (folder_ / "log").string() +
+                                " 2>&1";
     ASSERT_EQ(std::system(command.c_str()), 0) << command;
     fs::remove_all(tree());
     fs::create_directory(tree());
@@ -85,7 +86,8 @@ class DiskBootTest : public testing::Test {
 };
 
 TEST_F(DiskBootTest, AFileSystemWithoutPartitionsStartsAsItsGrubWould) {
-  add("boot/grub/grub.cfg", "menuentry a {\nlinux /boot/vmlinuz-6.1 root=/dev/sda1 ro\ninitrd /boot/initrd-6.1\n}\n");
+  add("boot/grub/grub.cfg",
+      "menuentry a {\nlinux /boot/vmlinuz-6.1 root=/dev/sda1 ro\ninitrd /boot/initrd-6.1\n}\n");
   add("boot/vmlinuz-6.1", "kernel");
   add("boot/initrd-6.1", "initrd");
   make_file_system();
@@ -100,7 +102,8 @@ TEST_F(DiskBootTest, ABootPartitionIsFoundAmongOthers) {
   add("etc/hostname", "host");
   make_file_system(kMiB);
   add("loader/entries/f-6.9.conf", "linux /vmlinuz-6.9\ninitrd /initramfs-6.9.img\noptions root=UUID=9\n");
-  add("loader/entries/f-6.10.conf", "linux /vmlinuz-6.10\ninitrd /ucode /initramfs-6.10.img\noptions root=UUID=10\n");
+  add("loader/entries/f-6.10.conf",
+      "linux /vmlinuz-6.10\ninitrd /ucode /initramfs-6.10.img\noptions root=UUID=10\n");
   add("vmlinuz-6.9", "old");
   add("vmlinuz-6.10", "new");
   add("initramfs-6.9.img", "old");
@@ -145,7 +148,8 @@ TEST_F(DiskBootTest, WhatCannotStartSaysWhyAndWhatToDo) {
   EXPECT_THAT(failure(), HasSubstr("has no ext2, ext3 or ext4 file system to find a kernel in"));
   add("etc/hostname", "host");
   make_file_system();
-  EXPECT_THAT(failure(), HasSubstr("has no kernel that a grub.cfg, an entry in loader/entries or /vmlinuz refers to"));
+  EXPECT_THAT(failure(),
+              HasSubstr("has no kernel that a grub.cfg, an entry in loader/entries or /vmlinuz refers to"));
 }
 
 TEST_F(DiskBootTest, ADamagedFileSystemIsAnError) {
