@@ -104,7 +104,7 @@ endfunction()
 # boots once for all of them (tests/emulated_host/check). BY_HAND: only when asked for, because it does not pass reliably
 # there (several guests that talk to each other panic the emulated host's own kernel now and then; a guest that resets the
 # machine was seen to hang once):
-#   tests/emulated_host/check build/release/emulated_tests_by_hand NAME
+#   PATCHBAY_EMULATED_CPUS=1 tests/emulated_host/check build/release/emulated_tests_by_hand NAME
 function(patchbay_emulated_test name)
   cmake_parse_arguments(ARG "BY_HAND" "TIMEOUT" "COMMAND" ${ARGN})
   list(JOIN ARG_COMMAND " " command)
