@@ -10,34 +10,23 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/capture/test_frame.h"
+#include "tests/unit/vswitch/memory_port.h"
 #include "vswitch/eal.h"
 
 namespace patchbay::vswitch {
 namespace {
 
+using capture::TestFrame;
+using test::Bytes;
+using test::bytes_of;
 using ::testing::HasSubstr;
 
-/// A frame in one piece behind its header.
-struct Sent {
-  explicit Sent(std::size_t length, unsigned seed) : bytes(length) {
-    for (std::size_t i = 0; i < length; ++i)
-      bytes[i] = static_cast<std::byte>(seed * 31 + i * 7);
-    view.length = static_cast<std::uint32_t>(length);
-    const std::size_t in_header = std::min(length, kHeaderBytes);
-    std::copy_n(bytes.begin(), in_header, view.header.begin());
-    rest = std::span(bytes).subspan(in_header);
-    if (!rest.empty()) view.tail = std::span(&rest, 1);
-  }
-  std::vector<std::byte> bytes;
-  Piece rest;
-  FrameView view;
-};
-
-std::vector<std::byte> bytes_of(const FrameView& frame) {
-  const auto header = frame.header_bytes();
-  std::vector<std::byte> bytes(header.begin(), header.end());
-  for (const Piece& piece : frame.tail)
-    bytes.insert(bytes.end(), piece.begin(), piece.end());
+/// Bytes that differ from those of another seed.
+Bytes content(std::size_t length, unsigned seed) {
+  Bytes bytes(length);
+  for (std::size_t i = 0; i < length; ++i)
+    bytes[i] = static_cast<std::byte>(seed * 31 + i * 7);
   return bytes;
 }
 
@@ -47,8 +36,8 @@ class EthdevPortTest : public testing::Test {
   void SetUp() override { port_.start(); }
 
   std::size_t push(std::size_t length, unsigned seed) {
-    const auto frame = std::make_unique<Sent>(length, seed);
-    const FrameView* const view = &frame->view;
+    const TestFrame frame(content(length, seed));
+    const FrameView* const view = &frame.view();
     return port_.push({&view, 1});
   }
   std::size_t pull() {
@@ -71,8 +60,7 @@ TEST_F(EthdevPortTest, FramesOfAllLengthsPassWhole) {
   }
   ASSERT_EQ(pull(), lengths.size());
   for (std::size_t i = 0; i < lengths.size(); ++i)
-    EXPECT_EQ(bytes_of((*burst_)[i]), Sent(lengths[i], static_cast<unsigned>(lengths[i])).bytes)
-        << lengths[i];
+    EXPECT_EQ(bytes_of((*burst_)[i]), content(lengths[i], static_cast<unsigned>(lengths[i]))) << lengths[i];
   port_.release(lengths.size());
   EXPECT_EQ(pull(), 0U);
   EXPECT_EQ(port_.counters.out.delivered.value(), lengths.size());
@@ -88,14 +76,14 @@ TEST_F(EthdevPortTest, WhatWasNotConsumedComesFirstNextTime) {
   EXPECT_TRUE(port_.arm()) << "frames wait in the port";
   ASSERT_EQ(pull(), 3U);
   for (unsigned i = 0; i < 3; ++i)
-    EXPECT_EQ(bytes_of((*burst_)[i]), Sent(100, i + 1).bytes);
+    EXPECT_EQ(bytes_of((*burst_)[i]), content(100, i + 1));
   port_.release(3);
 }
 
 TEST_F(EthdevPortTest, BeforeItStartsNothingPasses) {
   EthdevPort port({.port_name = "x:port", .devargs = "net_ring1", .mtu = 1500});
-  const Sent frame(64, 0);
-  const FrameView* const view = &frame.view;
+  const TestFrame frame(content(64, 0));
+  const FrameView* const view = &frame.view();
   EXPECT_EQ(port.push({&view, 1}), 1U);
   EXPECT_EQ(port.counters.out.dropped[static_cast<std::size_t>(DropReason::not_ready)].value(), 1U);
   burst_->clear();
@@ -117,7 +105,7 @@ TEST_F(EthdevPortTest, WhatFindsNoRoomStaysWithTheSwitchAndNothingIsLost) {
   std::uint64_t received = 0;
   while (const std::size_t count = pull()) {
     for (std::size_t i = 0; i < count; ++i)
-      EXPECT_EQ(bytes_of((*burst_)[i]), Sent(64, static_cast<unsigned>(received + i)).bytes);
+      EXPECT_EQ(bytes_of((*burst_)[i]), content(64, static_cast<unsigned>(received + i)));
     port_.release(count);
     received += count;
   }
