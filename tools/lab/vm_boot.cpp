@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kMaxCommandLine = 2047;  // of Linux on x86
 constexpr std::size_t kMaxDisks = 24;          // /dev/vda to /dev/vdx
 constexpr std::string_view kDiskPrefix = "/dev/vd";
+constexpr const char* kConsole = "console=ttyS0";
 
 enum class ImageKind { kernel, disk, foreign_disk };
 
@@ -156,7 +157,7 @@ class VmBootResolver {
   /// A disk for a kernel that lies elsewhere.
   void take_root_disk(const std::filesystem::path& path, std::string_view start) {
     boot_.disks.push_back({path, false, true});
-    boot_.command_line = is_partitioned(start) ? "console=ttyS0 root=/dev/vda1 rw" : "console=ttyS0 root=/dev/vda rw";
+    boot_.command_line = fmt::format("{} root=/dev/vda{} rw", kConsole, is_partitioned(start) ? "1" : "");
   }
 
   /// A distribution's disk, started as its boot loader would. Its console comes last, so that init uses it as well.
@@ -165,7 +166,8 @@ class VmBootResolver {
       boot_.on_disk = surroundings_.disk_boot(path.string());
       boot_.disks.push_back({path, false, true});
       boot_.kernel = path;
-      boot_.command_line = boot_.on_disk->entry.options + (boot_.on_disk->entry.options.empty() ? "" : " ") + "console=ttyS0";
+      const std::string& options = boot_.on_disk->entry.options;
+      if (!options.empty()) boot_.command_line = fmt::format("{} {}", options, kConsole);
     } catch (const disk_boot::DiskBootError& failure) {
       error(image, failure.what(), failure.hint());
     }
@@ -198,7 +200,7 @@ class VmBootResolver {
   }
 
   void add_command_line() {
-    if (boot_.command_line.empty()) boot_.command_line = "console=ttyS0";
+    if (boot_.command_line.empty()) boot_.command_line = kConsole;
     if (settings_.cmd && !settings_.cmd->value.empty()) boot_.command_line += " " + settings_.cmd->value;
     if (boot_.command_line.size() > kMaxCommandLine && settings_.cmd) {
       error(*settings_.cmd,
