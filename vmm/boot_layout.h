@@ -39,6 +39,8 @@ struct MemoryRange {
   std::uint64_t address;
   std::uint64_t bytes;
   bool ram;  ///< else reserved
+  /// As Linux's zero page (E820_TYPE_*) and PVH (XEN_HVM_MEMMAP_TYPE_*) number them alike.
+  [[nodiscard]] std::uint32_t type() const noexcept { return ram ? 1 : 2; }
 };
 
 struct PlacedModule {

@@ -32,7 +32,7 @@ std::vector<std::byte> with_header(std::span<const Entry> entries) {
   return buffer;
 }
 
-[[noreturn]] void throw_errno(const std::string& purpose) {
+[[noreturn]] void throw_kvm_error(const std::string& purpose) {
   throw std::system_error(errno, std::generic_category(), "KVM: cannot " + purpose);
 }
 
@@ -85,7 +85,7 @@ FileDescriptor KvmSystem::create() const {
   do {
     fd = ::ioctl(fd_.get(), KVM_CREATE_VM, 0UL);
   } while (fd < 0 && errno == EINTR);
-  if (fd < 0) throw_errno("create a virtual machine");
+  if (fd < 0) throw_kvm_error("create a virtual machine");
   return FileDescriptor(fd);
 }
 
@@ -112,7 +112,7 @@ CpuidEntries KvmSystem::supported_cpuid() const {
   CpuidEntries entries(256);
   std::vector<std::byte> buffer = with_header(std::span<const kvm_cpuid_entry2>(entries));
   if (::ioctl(fd_.get(), kGetSupportedCpuid, buffer.data()) != 0)
-    throw_errno("read the supported CPUID leaves");
+    throw_kvm_error("read the supported CPUID leaves");
   std::uint32_t count;
   std::memcpy(&count, buffer.data(), sizeof count);
   entries.resize(std::min<std::size_t>(count, entries.size()));
@@ -124,7 +124,7 @@ CpuidEntries KvmSystem::supported_cpuid() const {
 // -----------------------------------------------------------------------------------------
 
 void KvmVm::ioctl_or_throw(unsigned long request, void* argument, const char* purpose) const {
-  if (::ioctl(fd_.get(), request, argument) < 0) throw_errno(purpose);
+  if (::ioctl(fd_.get(), request, argument) < 0) throw_kvm_error(purpose);
 }
 
 int KvmVm::check_extension(unsigned capability) const noexcept {
@@ -145,7 +145,7 @@ void KvmVm::set_memory(std::uint32_t slot, std::uint32_t flags, std::uint64_t gu
 void KvmVm::set_reserved_pages(std::uint64_t identity_map, std::uint64_t tss) {
   ioctl_or_throw(KVM_SET_IDENTITY_MAP_ADDR, &identity_map, "place the identity map page");
   if (::ioctl(fd_.get(), KVM_SET_TSS_ADDR, static_cast<unsigned long>(tss)) < 0)
-    throw_errno("place the TSS pages");
+    throw_kvm_error("place the TSS pages");
 }
 
 void KvmVm::create_irqchip() {
@@ -171,7 +171,7 @@ void KvmVm::set_clock(std::uint64_t nanoseconds) noexcept {
 
 KvmVcpu KvmVm::create_vcpu(unsigned id) {
   const int fd = ::ioctl(fd_.get(), KVM_CREATE_VCPU, static_cast<unsigned long>(id));
-  if (fd < 0) throw_errno("create virtual processor " + std::to_string(id));
+  if (fd < 0) throw_kvm_error("create virtual processor " + std::to_string(id));
   return {FileDescriptor(fd), run_bytes_};
 }
 
@@ -222,27 +222,27 @@ int KvmVcpu::run() noexcept {
 
 void KvmVcpu::set_cpuid(CpuidEntries entries) {
   std::vector<std::byte> buffer = with_header(std::span<const kvm_cpuid_entry2>(entries));
-  if (::ioctl(fd_.get(), kSetCpuid2, buffer.data()) != 0) throw_errno("set the CPUID leaves");
+  if (::ioctl(fd_.get(), kSetCpuid2, buffer.data()) != 0) throw_kvm_error("set the CPUID leaves");
 }
 
 kvm_regs KvmVcpu::regs() const {
   kvm_regs regs{};
-  if (::ioctl(fd_.get(), KVM_GET_REGS, &regs) != 0) throw_errno("read the registers");
+  if (::ioctl(fd_.get(), KVM_GET_REGS, &regs) != 0) throw_kvm_error("read the registers");
   return regs;
 }
 
 void KvmVcpu::set_regs(const kvm_regs& regs) {
-  if (::ioctl(fd_.get(), KVM_SET_REGS, &regs) != 0) throw_errno("set the registers");
+  if (::ioctl(fd_.get(), KVM_SET_REGS, &regs) != 0) throw_kvm_error("set the registers");
 }
 
 kvm_sregs KvmVcpu::sregs() const {
   kvm_sregs sregs{};
-  if (::ioctl(fd_.get(), KVM_GET_SREGS, &sregs) != 0) throw_errno("read the system registers");
+  if (::ioctl(fd_.get(), KVM_GET_SREGS, &sregs) != 0) throw_kvm_error("read the system registers");
   return sregs;
 }
 
 void KvmVcpu::set_sregs(const kvm_sregs& sregs) {
-  if (::ioctl(fd_.get(), KVM_SET_SREGS, &sregs) != 0) throw_errno("set the system registers");
+  if (::ioctl(fd_.get(), KVM_SET_SREGS, &sregs) != 0) throw_kvm_error("set the system registers");
 }
 
 void KvmVcpu::set_msrs(std::span<const std::pair<std::uint32_t, std::uint64_t>> values) {
@@ -251,7 +251,7 @@ void KvmVcpu::set_msrs(std::span<const std::pair<std::uint32_t, std::uint64_t>> 
     entries.push_back({index, 0, value});
   std::vector<std::byte> buffer = with_header(std::span<const kvm_msr_entry>(entries));
   const int set = ::ioctl(fd_.get(), kSetMsrs, buffer.data());  // the number of those that were taken
-  if (set < 0) throw_errno("set model-specific registers");
+  if (set < 0) throw_kvm_error("set model-specific registers");
   if (static_cast<std::size_t>(set) != entries.size()) {
     throw std::system_error(EINVAL, std::generic_category(),
                             "KVM: cannot set model-specific register number " +
@@ -268,12 +268,12 @@ void KvmVcpu::set_signal_mask(std::uint64_t blocked) {
   const std::uint32_t length = sizeof blocked;
   std::memcpy(buffer, &length, 4);
   std::memcpy(buffer + 4, &blocked, sizeof blocked);
-  if (::ioctl(fd_.get(), kSetSignalMask, buffer) != 0) throw_errno("set the signal mask");
+  if (::ioctl(fd_.get(), kSetSignalMask, buffer) != 0) throw_kvm_error("set the signal mask");
 }
 
 std::uint32_t KvmVcpu::tsc_khz() const {
   const int khz = ::ioctl(fd_.get(), KVM_GET_TSC_KHZ, 0);
-  if (khz <= 0) throw_errno("read the TSC frequency");
+  if (khz <= 0) throw_kvm_error("read the TSC frequency");
   return static_cast<std::uint32_t>(khz);
 }
 

@@ -39,9 +39,6 @@ struct MemoryMapEntry {  // struct hvm_memmap_table_entry
 };
 static_assert(sizeof(MemoryMapEntry) == 24);
 
-constexpr std::uint32_t kTypeRam = 1;       // XEN_HVM_MEMMAP_TYPE_RAM
-constexpr std::uint32_t kTypeReserved = 2;  // XEN_HVM_MEMMAP_TYPE_RESERVED
-
 /// An empty task state whose I/O permission bitmap allows every port. KVM without hardware virtualization
 /// does not carry IOPL 3 into user mode, so there the bitmap is what lets user mode reach ports; elsewhere
 /// IOPL decides first.
@@ -87,7 +84,7 @@ PvhEntry load_pvh(const ElfImage& kernel, const devices::GuestMemory& memory, co
     entries.push_back({placed[i].address, placed[i].bytes, area.place_text(modules[i].command_line), 0});
   std::vector<MemoryMapEntry> map;
   for (const MemoryRange& range : memory_ranges(memory))
-    map.push_back({range.address, range.bytes, range.ram ? kTypeRam : kTypeReserved, 0});
+    map.push_back({range.address, range.bytes, range.type(), 0});
   info.module_count = static_cast<std::uint32_t>(entries.size());
   info.modules = entries.empty() ? 0 : area.place(std::as_bytes(std::span(entries)));
   info.command_line = area.place_text(command_line);

@@ -17,8 +17,6 @@
 namespace patchbay::devices::net {
 namespace {
 
-constexpr std::uint16_t kLinkUp = 1;        // VIRTIO_NET_S_LINK_UP
-constexpr std::uint16_t kAnnounce = 2;      // VIRTIO_NET_S_ANNOUNCE
 constexpr std::uint16_t kSmallestMtu = 68;  // 5.1.4.1
 constexpr std::uint32_t kEthernetHeader = 14;
 constexpr std::uint32_t kVlanTag = 4;
@@ -65,7 +63,7 @@ VirtioNet::VirtioNet(std::string name, const VirtioNetConfig& config)
       pair_count_(config.queue_pairs),
       lanes_(std::make_unique<Lane[]>(config.queue_pairs)),
       config_{config.mac,
-              config.link_up ? kLinkUp : std::uint16_t{0},
+              config.link_up ? kStatusLinkUp : std::uint16_t{0},
               config.queue_pairs,
               config.mtu,
               kSpeed,
@@ -274,7 +272,9 @@ void VirtioNet::set_link(bool up) {
   rules_.link_up = up;
   // 5.1.6.5.4: a driver that can is asked to announce itself, since the bridge forgot its address with the
   // link.
-  config_.status = !up ? std::uint16_t{0} : has_feature(kFeatureAnnounce) ? kLinkUp | kAnnounce : kLinkUp;
+  config_.status = !up                             ? std::uint16_t{0}
+                   : has_feature(kFeatureAnnounce) ? kStatusLinkUp | kStatusAnnounce
+                                                   : kStatusLinkUp;
   if (has_feature(kFeatureStatus)) config_changed();
 }
 
@@ -326,7 +326,7 @@ void VirtioNet::on_reset() noexcept {
   std::visit([](auto& ring) { ring.disable(); }, control_);
   active_pairs_ = 1;
   config_.mac = mac_;
-  config_.status = rules_.link_up ? kLinkUp : std::uint16_t{0};
+  config_.status = rules_.link_up ? kStatusLinkUp : std::uint16_t{0};
   filter_.reset(mac_);
   rules_.acknowledged = 0;
   rules_.accepted = {};

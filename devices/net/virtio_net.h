@@ -105,6 +105,8 @@ class VirtioNet final : public virtio::Device, public vswitch::Port {
     std::array<std::uint8_t, 3> end;
   };
   static_assert(sizeof(ConfigSpace) == 20);
+  static constexpr std::uint16_t kStatusLinkUp = 1;    // VIRTIO_NET_S_LINK_UP
+  static constexpr std::uint16_t kStatusAnnounce = 2;  // VIRTIO_NET_S_ANNOUNCE
 
   using Frames = std::span<const vswitch::FrameView* const>;
   using Part = virtio::QueueLocks::Part;

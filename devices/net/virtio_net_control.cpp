@@ -16,7 +16,6 @@ constexpr std::byte kError{1};
 constexpr std::size_t kCommandHeader = 2;
 /// Longest command that is looked at; only tables of MAC addresses can be longer.
 constexpr std::size_t kMostBytes = 4096;
-constexpr std::uint16_t kAnnounceStatus = 2;  // VIRTIO_NET_S_ANNOUNCE
 
 enum CommandClass : std::uint8_t {
   kRx = 0,
@@ -104,7 +103,7 @@ bool VirtioNet::execute(std::span<const std::byte> command, std::uint64_t bytes)
     }
     case kAnnounce:
       if (!has_feature(kFeatureAnnounce) || number != 0) return false;
-      config_.status &= static_cast<std::uint16_t>(~kAnnounceStatus);
+      config_.status &= static_cast<std::uint16_t>(~kStatusAnnounce);
       return true;
     case kQueuePairs: {
       const auto pairs = read<std::uint16_t>(data);

@@ -23,7 +23,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   }
 }
 
-std::optional<std::size_t> number(std::string_view text) {
+std::optional<std::size_t> whole_number(std::string_view text) {
   std::size_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
@@ -51,8 +51,8 @@ std::variant<FrameMix, FrameMixError> parse_mix(std::string_view text) {
   std::size_t frames = 0;
   for (const std::string_view part : split(text, '+')) {
     const std::size_t times = part.find('x');
-    const auto size = number(part.substr(0, times));
-    const auto count = times == std::string_view::npos ? 1 : number(part.substr(times + 1));
+    const auto size = whole_number(part.substr(0, times));
+    const auto count = times == std::string_view::npos ? 1 : whole_number(part.substr(times + 1));
     if (!size || !count || *count == 0) {
       return FrameMixError{fmt::format(
           "'{}' is no frame size; right are a number of bytes, imix, rfc2544, or a mix such as 64x7+1518",

@@ -18,7 +18,7 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-std::optional<double> number(std::string_view text) {
+std::optional<double> decimal(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
@@ -45,7 +45,7 @@ std::variant<Requirement, InputFault> parse_requirement(std::string_view text) {
     const std::size_t sign = text.find(at_least ? ">=" : "<=");
     if (sign == std::string_view::npos) continue;
     const std::string_view name = trim(text.substr(0, sign));
-    const auto value = number(trim(text.substr(sign + 2)));
+    const auto value = decimal(trim(text.substr(sign + 2)));
     if (name.empty() || !value) break;
     return Requirement{std::string(name), at_least, *value};
   }
@@ -57,7 +57,7 @@ std::variant<Requirement, InputFault> parse_requirement(std::string_view text) {
 
 std::variant<double, InputFault> parse_share(std::string_view text) {
   const bool percent = text.ends_with('%');
-  const auto value = number(percent ? text.substr(0, text.size() - 1) : text);
+  const auto value = decimal(percent ? text.substr(0, text.size() - 1) : text);
   const double share = value.value_or(-1) / (percent ? 100 : 1);
   if (share < 0 || share > 1)
     return InputFault{fmt::format("'{}' is no share; right is a percentage such as 5%", text)};

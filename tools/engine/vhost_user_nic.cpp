@@ -1,24 +1,11 @@
 #include "tools/engine/vhost_user_nic.h"
 
-#include <fcntl.h>
-
-#include <cerrno>
-#include <system_error>
-
 #include "devices/net/feature_names.h"
+#include "tools/engine/loop_watch.h"
 
 namespace patchbay::tools {
 
 namespace {
-
-int duplicate(int fd) {
-  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) {
-    throw std::system_error(errno, std::generic_category(),
-                            "cannot watch a vhost-user socket; raise the limit of open files (ulimit -n)");
-  }
-  return copy;
-}
 
 devices::vhost_user::VhostUserConfig port_config(const VhostUserNicConfig& config) {
   devices::vhost_user::VhostUserConfig port;
@@ -33,7 +20,7 @@ devices::vhost_user::VhostUserConfig port_config(const VhostUserNicConfig& confi
 VhostUserNic::VhostUserNic(boost::asio::io_context& loop, const VhostUserNicConfig& config)
     : port_(config.port_name, port_config(config)),
       endpoint_(std::in_place, config.socket, config.role, port_),
-      watch_(loop, duplicate(endpoint_->fd())) {
+      watch_(loop, duplicate(endpoint_->fd()).release()) {
   wait();
 }
 

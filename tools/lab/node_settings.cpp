@@ -26,10 +26,6 @@ Parsed<std::uint64_t> parse_memory(std::string_view text) {
   return size;
 }
 
-Parsed<std::chrono::microseconds> parse_seconds(std::string_view text) {
-  return parse_duration(text, "s");
-}
-
 Parsed<VmEngine> parse_engine(std::string_view text) {
   for (const VmEngine known : {VmEngine::automatic, VmEngine::kvm, VmEngine::qemu})
     if (text == to_string(known)) return known;

@@ -83,6 +83,10 @@ Parsed<std::chrono::microseconds> parse_duration(std::string_view text, std::str
   return std::chrono::microseconds(std::llround(*us));
 }
 
+Parsed<std::chrono::microseconds> parse_seconds(std::string_view text) {
+  return parse_duration(text, "s");
+}
+
 Parsed<std::uint64_t> parse_size(std::string_view text) {
   const std::optional<double> bytes = scaled(text, "b", kSizes);
   constexpr double kLimit = 1e15;

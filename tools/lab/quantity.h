@@ -9,9 +9,11 @@
 
 namespace patchbay::tools {
 
-/// "10ms", "1.5s", "250us", "2m"; a bare number has the unit `bare` ("s" for healthchecks, as in
-/// containerlab). At most one day. Whole microseconds.
+/// "10ms", "1.5s", "250us", "2m"; a bare number has the unit `bare`. At most one day. Whole microseconds.
 [[nodiscard]] Parsed<std::chrono::microseconds> parse_duration(std::string_view text, std::string_view bare);
+
+/// The same where a bare number is seconds, as containerlab has it for healthchecks.
+[[nodiscard]] Parsed<std::chrono::microseconds> parse_seconds(std::string_view text);
 
 /// Bytes: "64MiB", "512MB", "1Gb", "2g", "65536". As in containerlab, all of k, m and g count in powers of
 /// 1024.

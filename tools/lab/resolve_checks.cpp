@@ -19,10 +19,6 @@ constexpr std::int64_t kMaxPayload = 65507;  // what fits into an IPv4 packet be
 constexpr std::int64_t kMaxHops = 254;
 constexpr std::array<std::string_view, 3> kActions{"ping", "traceroute", "exec"};
 
-Parsed<std::chrono::microseconds> parse_seconds(std::string_view text) {
-  return parse_duration(text, "s");
-}
-
 class CheckReader {
  public:
   CheckReader(std::optional<std::size_t> here, Reader& reader, Lab& lab)

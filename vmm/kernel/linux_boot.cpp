@@ -3,31 +3,19 @@
 #include <array>
 #include <cstring>
 
+#include "vmm/kernel/setup_header.h"
 #include "vmm/memory_map.h"
 
 namespace patchbay::vmm {
 namespace {
 
-// The zero page, by offset.
+// The zero page beside the setup header, by offset.
 constexpr std::size_t kZeroPageBytes = 4096;
 constexpr std::size_t kRootPointer = 0x070;
 constexpr std::size_t kMapEntries = 0x1E8;
-constexpr std::size_t kBootFlag = 0x1FE;
-constexpr std::size_t kHeaderMagic = 0x202;
-constexpr std::size_t kProtocolVersion = 0x206;
-constexpr std::size_t kLoaderType = 0x210;
-constexpr std::size_t kLoadFlags = 0x211;
-constexpr std::size_t kInitrdAddress = 0x218;
-constexpr std::size_t kInitrdBytes = 0x21C;
-constexpr std::size_t kCommandLine = 0x228;
-constexpr std::size_t kKernelAlignment = 0x230;
-constexpr std::size_t kCommandLineBytes = 0x238;
 constexpr std::size_t kMap = 0x2D0;
 constexpr std::size_t kMapEntryBytes = 20;
 constexpr std::size_t kMaxMapEntries = 128;
-
-constexpr std::uint32_t kTypeRam = 1;
-constexpr std::uint32_t kTypeReserved = 2;
 
 // Paging structures and descriptors, in the pages before the boot information.
 constexpr std::uint64_t kLevel4 = 0x1000;
@@ -86,24 +74,24 @@ LinuxEntry load_linux(const ElfImage& kernel, const devices::GuestMemory& memory
   const std::uint64_t text_address = area.place_text(command_line);
   check_below_kernel(kernel, kLevel4, area.end());
   put(kRootPointer, root_pointer);
-  put(kBootFlag, std::uint16_t{0xAA55});
-  put(kHeaderMagic, std::uint32_t{0x5372'6448});
-  put(kProtocolVersion, std::uint16_t{0x020C});
-  put(kLoaderType, std::uint8_t{0xFF});  // none that is registered
-  put(kLoadFlags, std::uint8_t{1});      // loaded high
-  put(kKernelAlignment, std::uint32_t{16 * kMiB});
-  put(kCommandLine, static_cast<std::uint32_t>(text_address));
-  put(kCommandLineBytes, static_cast<std::uint32_t>(command_line.size()));
+  put(setup_header::kBootFlag, setup_header::kBootFlagValue);
+  put(setup_header::kMagic, setup_header::kMagicValue);
+  put(setup_header::kProtocolVersion, std::uint16_t{0x020C});
+  put(setup_header::kLoaderType, std::uint8_t{0xFF});  // none that is registered
+  put(setup_header::kLoadFlags, std::uint8_t{1});      // loaded high
+  put(setup_header::kKernelAlignment, std::uint32_t{16 * kMiB});
+  put(setup_header::kCommandLine, static_cast<std::uint32_t>(text_address));
+  put(setup_header::kCommandLineBytes, static_cast<std::uint32_t>(command_line.size()));
   if (!placed.empty()) {
-    put(kInitrdAddress, static_cast<std::uint32_t>(placed[0].address));
-    put(kInitrdBytes, static_cast<std::uint32_t>(placed[0].bytes));
+    put(setup_header::kInitrdAddress, static_cast<std::uint32_t>(placed[0].address));
+    put(setup_header::kInitrdBytes, static_cast<std::uint32_t>(placed[0].bytes));
   }
   std::size_t entries = 0;
   for (const MemoryRange& range : memory_ranges(memory)) {
     if (entries == kMaxMapEntries) break;
     put(kMap + entries * kMapEntryBytes, range.address);
     put(kMap + entries * kMapEntryBytes + 8, range.bytes);
-    put(kMap + entries * kMapEntryBytes + 16, range.ram ? kTypeRam : kTypeReserved);
+    put(kMap + entries * kMapEntryBytes + 16, range.type());
     ++entries;
   }
   put(kMapEntries, static_cast<std::uint8_t>(entries));

@@ -4,22 +4,12 @@
 #include <cstring>
 
 #include "vmm/kernel/decompress.h"
+#include "vmm/kernel/setup_header.h"
 
 namespace patchbay::vmm {
 namespace {
 
-// The real-mode kernel header, by its offset in the file.
-constexpr std::size_t kSetupSectors = 0x1F1;
-constexpr std::size_t kBootFlag = 0x1FE;
-constexpr std::size_t kMagic = 0x202;
-constexpr std::size_t kVersion = 0x206;
-constexpr std::size_t kPayloadOffset = 0x248;
-constexpr std::size_t kPayloadLength = 0x24C;
-constexpr std::size_t kHeaderEnd = 0x250;
-
-constexpr std::uint16_t kBootSignature = 0xAA55;
-constexpr std::uint32_t kHeaderMagic = 0x5372'6448;  // "HdrS"
-constexpr std::uint16_t kPayloadVersion = 0x0208;    // the protocol that names the payload: Linux 2.6.26
+constexpr std::uint16_t kPayloadVersion = 0x0208;  // the protocol that names the payload: Linux 2.6.26
 constexpr std::size_t kSectorBytes = 512;
 constexpr unsigned kDefaultSetupSectors = 4;
 
@@ -31,15 +21,15 @@ T field(std::span<const std::byte> file, std::size_t offset) noexcept {
 }
 
 FileContents unpack_bzimage(std::span<const std::byte> file, const std::string& name) {
-  const auto version = field<std::uint16_t>(file, kVersion);
+  const auto version = field<std::uint16_t>(file, setup_header::kProtocolVersion);
   if (version < kPayloadVersion) {
     throw ImageError(name + ": a bzImage of boot protocol " + std::to_string(version >> 8) + "." +
                      std::to_string(version & 0xFF) + "; 2.08 (Linux 2.6.26) or later is needed");
   }
-  const unsigned sectors = field<std::uint8_t>(file, kSetupSectors);
+  const unsigned sectors = field<std::uint8_t>(file, setup_header::kSetupSectors);
   const std::uint64_t code = ((sectors == 0 ? kDefaultSetupSectors : sectors) + 1) * kSectorBytes;
-  const std::uint64_t start = code + field<std::uint32_t>(file, kPayloadOffset);
-  const std::uint64_t bytes = field<std::uint32_t>(file, kPayloadLength);
+  const std::uint64_t start = code + field<std::uint32_t>(file, setup_header::kPayloadOffset);
+  const std::uint64_t bytes = field<std::uint32_t>(file, setup_header::kPayloadLength);
   if (start > file.size() || bytes > file.size() - start) {
     throw ImageError(name + ": its payload lies outside the file (offset " + std::to_string(start) + ", " +
                      std::to_string(bytes) + " bytes, file of " + std::to_string(file.size()) +
@@ -51,8 +41,9 @@ FileContents unpack_bzimage(std::span<const std::byte> file, const std::string& 
 }  // namespace
 
 bool is_bzimage(std::span<const std::byte> contents) noexcept {
-  return contents.size() >= kHeaderEnd && field<std::uint16_t>(contents, kBootFlag) == kBootSignature &&
-         field<std::uint32_t>(contents, kMagic) == kHeaderMagic;
+  return contents.size() >= setup_header::kEnd &&
+         field<std::uint16_t>(contents, setup_header::kBootFlag) == setup_header::kBootFlagValue &&
+         field<std::uint32_t>(contents, setup_header::kMagic) == setup_header::kMagicValue;
 }
 
 ElfImage parse_kernel(const FileContents& contents, const std::string& name) {

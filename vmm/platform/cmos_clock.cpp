@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-enum Register : std::uint8_t {
+enum ClockRegister : std::uint8_t {
   kSeconds = 0x00,
   kSecondsAlarm = 0x01,
   kMinutes = 0x02,
@@ -145,7 +145,7 @@ std::chrono::nanoseconds CmosClock::period() const noexcept {
 
 bool CmosClock::alarm_matches() noexcept {
   constexpr std::uint8_t kAny = 0xC0;
-  return std::ranges::all_of(std::array{kSeconds, kMinutes, kHours}, [&](Register at) {
+  return std::ranges::all_of(std::array{kSeconds, kMinutes, kHours}, [&](ClockRegister at) {
     const std::uint8_t alarm = registers_[at + 1];
     return (alarm & kAny) == kAny || alarm == registers_[at];
   });

@@ -5,7 +5,7 @@
 namespace patchbay::vmm {
 namespace {
 
-enum Register : unsigned {
+enum SerialRegister : unsigned {
   kData = 0,             // RBR / THR, divisor low with DLAB
   kInterruptEnable = 1,  // IER, divisor high with DLAB
   kInterruptId = 2,      // IIR / FCR

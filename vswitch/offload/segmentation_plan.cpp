@@ -14,11 +14,8 @@ constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 constexpr std::size_t kMacAddresses = 12;
 constexpr std::size_t kIpv4Header = 20;
-constexpr std::size_t kIpv6Header = 40;
 constexpr std::size_t kTcpHeader = 20;
 constexpr std::size_t kUdpHeader = 8;
-constexpr std::uint16_t kTcpChecksum = 16;
-constexpr std::uint16_t kUdpChecksum = 6;
 
 /// A cursor over the header copy that never leaves it.
 class Header {

@@ -7,6 +7,7 @@
 // fragmentation (GSO_UDP) is never offered by the ports of this switch, so a frame that asks for it is a lie.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -17,6 +18,11 @@ namespace patchbay::vswitch::offload {
 /// Segments of one frame at most: 64 KiB in pieces of 32 bytes, less than any sane MSS. Bounds the work that
 /// one frame can ask for.
 inline constexpr std::uint32_t kMaxSegments = 2048;
+
+// Of a packet's headers, bytes (RFC 8200, 9293, 768).
+inline constexpr std::size_t kIpv6Header = 40;
+inline constexpr std::uint16_t kTcpChecksum = 16;  // the field's place in the header
+inline constexpr std::uint16_t kUdpChecksum = 6;
 
 struct SegmentationPlan {
   std::uint16_t network = 0;        // offset of the IP header, bytes

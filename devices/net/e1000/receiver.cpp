@@ -16,19 +16,9 @@ using vswitch::FrameView;
 
 namespace {
 
-constexpr std::uint32_t kMinFrame = 60;  // without FCS
-constexpr std::uint32_t kEthernetHeader = 14;
-constexpr std::uint32_t kTagBytes = 4;
-constexpr std::uint32_t kFcs = 4;
 constexpr std::uint32_t kMaxStandardFrame = 1518;  // with a VLAN tag, without FCS (RCTL.LPE, 13.4.22)
 constexpr std::uint32_t kMaxLongFrame = 16384 - kFcs;
 constexpr std::size_t kMaxDescriptorsPerFrame = 16384 / 256 + 1;
-
-RxDescriptor load(const std::byte* ring, std::uint32_t index) {
-  RxDescriptor descriptor;
-  std::memcpy(&descriptor, ring + std::size_t{index} * sizeof descriptor, sizeof descriptor);
-  return descriptor;
-}
 
 /// Writes everything but the status, then the status: a driver polls for DD (3.2.3.1).
 void store(std::byte* ring, std::uint32_t index, const RxDescriptor& descriptor) {
@@ -68,7 +58,7 @@ class FrameReader {
     if (skip_tag) {
       first_ = header.first(12);
       current_ = first_;
-      second_ = header.subspan(12 + kTagBytes);
+      second_ = header.subspan(12 + kVlanTag);
     } else {
       current_ = header;
     }
@@ -147,14 +137,14 @@ std::optional<DropReason> Receiver::inspect(const FrameView& frame, const Enviro
   const unsigned outer_type = (octet(frame, 12) << 8) | octet(frame, 13);
   std::size_t network_header = kEthernetHeader;
   unsigned type = outer_type;
-  if (outer_type == (environment.vlan_type & 0xFFFF) && frame.length >= kEthernetHeader + kTagBytes) {
-    network_header += kTagBytes;
+  if (outer_type == (environment.vlan_type & 0xFFFF) && frame.length >= kEthernetHeader + kVlanTag) {
+    network_header += kVlanTag;
     type = (octet(frame, 16) << 8) | octet(frame, 17);
     if (environment.vlan_stripping) {
       arrival.stripped = true;
       arrival.status |= rx_status::kVlan;
       arrival.vlan_tag = static_cast<std::uint16_t>((octet(frame, 14) << 8) | octet(frame, 15));
-      arrival.length = std::max(frame.length - kTagBytes, kMinFrame);
+      arrival.length = std::max(frame.length - kVlanTag, kMinFrame);
     }
   }
 
@@ -182,7 +172,7 @@ bool Receiver::write(const FrameView& frame, const Arrival& arrival, std::uint32
   std::array<RxDescriptor, kMaxDescriptorsPerFrame> copies;
   std::array<std::byte*, kMaxDescriptorsPerFrame> targets;
   for (std::uint32_t i = 0; i < descriptors; ++i) {
-    copies[i] = load(ring, (head + i) % size);
+    copies[i] = load_descriptor<RxDescriptor>(ring, (head + i) % size);
     const std::uint32_t before = i * buffer;
     const std::uint32_t bytes = arrival.length > before ? std::min(arrival.length - before, buffer) : 0;
     targets[i] = memory.translate(copies[i].address, std::max(bytes, 1u));

@@ -2,12 +2,19 @@
 // Ethernet Controllers Software Developer's Manual" (317453). Section numbers refer to it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace patchbay::devices::net::e1000 {
 
 inline constexpr std::uint32_t kMmioBytes = 128 * 1024;  // BAR 0
 inline constexpr std::uint32_t kIoBytes = 64;            // BAR 1: IOADDR at 0, IODATA at 4 (13.2.2)
+
+// Parts of a frame, bytes.
+inline constexpr std::uint32_t kEthernetHeader = 14, kMacAddresses = 12, kVlanTag = 4, kFcs = 4;
+/// Shorter frames are padded (TCTL.PSP); without FCS.
+inline constexpr std::uint32_t kMinFrame = 60;
 
 namespace reg {
 inline constexpr std::uint32_t kCtrl = 0x0000, kCtrlAlias = 0x0004, kStatus = 0x0008, kEecd = 0x0010,
@@ -100,5 +107,13 @@ inline constexpr std::uint32_t kTxTypeMask = 0xFu << 20, kTxTypeContext = 0u << 
 inline constexpr std::uint32_t kTxDone = 1u << 0;                                         // in `upper`
 inline constexpr std::uint8_t kInsertIpChecksum = 1u << 0, kInsertTcpChecksum = 1u << 1;  // POPTS
 inline constexpr std::uint32_t kContextTcp = 1u << 24, kContextIpv4 = 1u << 25;           // TUCMD
+
+/// A copy of one descriptor of a ring: the guest may write to it at any time.
+template <class Descriptor>
+[[nodiscard]] Descriptor load_descriptor(const std::byte* ring, std::uint32_t index) noexcept {
+  Descriptor descriptor;
+  std::memcpy(&descriptor, ring + std::size_t{index} * sizeof descriptor, sizeof descriptor);
+  return descriptor;
+}
 
 }  // namespace patchbay::devices::net::e1000

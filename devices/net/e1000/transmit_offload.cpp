@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "devices/net/e1000/registers.h"
+
 namespace patchbay::devices::net::e1000 {
 
 using vswitch::FrameView;
@@ -10,8 +12,6 @@ using vswitch::Offload;
 
 namespace {
 
-constexpr std::size_t kAddresses = 12;
-constexpr std::size_t kTagBytes = 4;
 constexpr std::size_t kMinIpv4Header = 20;
 constexpr std::size_t kIpv6Header = 40;
 constexpr std::size_t kMinTcpHeader = 20;
@@ -121,16 +121,16 @@ bool request_segmentation(const OffloadRequest& request, FrameView& frame) noexc
 std::size_t insert_vlan_tag(std::uint16_t type, std::uint16_t tag, FrameView& frame,
                             std::span<std::byte, 4> displaced) noexcept {
   const std::size_t in_copy = frame.header_bytes().size();
-  const std::size_t kept = std::min(in_copy, vswitch::kHeaderBytes - kTagBytes);
+  const std::size_t kept = std::min(in_copy, vswitch::kHeaderBytes - kVlanTag);
   const std::size_t moved_out = in_copy - kept;
   std::memcpy(displaced.data(), frame.header.data() + kept, moved_out);
-  std::memmove(frame.header.data() + kAddresses + kTagBytes, frame.header.data() + kAddresses,
-               kept - kAddresses);
-  put16(frame, kAddresses, type);
-  put16(frame, kAddresses + 2, tag);
-  frame.length += kTagBytes;
-  if ((frame.offload.flags & Offload::kNeedsChecksum) != 0) frame.offload.checksum_start += kTagBytes;
-  if (frame.offload.header_length != 0) frame.offload.header_length += kTagBytes;
+  std::memmove(frame.header.data() + kMacAddresses + kVlanTag, frame.header.data() + kMacAddresses,
+               kept - kMacAddresses);
+  put16(frame, kMacAddresses, type);
+  put16(frame, kMacAddresses + 2, tag);
+  frame.length += kVlanTag;
+  if ((frame.offload.flags & Offload::kNeedsChecksum) != 0) frame.offload.checksum_start += kVlanTag;
+  if (frame.offload.header_length != 0) frame.offload.header_length += kVlanTag;
   return moved_out;
 }
 

@@ -13,17 +13,8 @@ using vswitch::kHeaderBytes;
 
 namespace {
 
-constexpr std::uint32_t kMinFrame = 60;  // without FCS; the card pads (TCTL.PSP)
-constexpr std::uint32_t kEthernetHeader = 14;
-constexpr std::uint32_t kFcs = 4;
 /// A pull that finds nothing but context and empty descriptors ends after so many of them.
 constexpr std::uint32_t kDescriptorsPerPull = 4096;
-
-TxDescriptor load(const std::byte* ring, std::uint32_t index) {
-  TxDescriptor descriptor;
-  std::memcpy(&descriptor, ring + std::size_t{index} * sizeof descriptor, sizeof descriptor);
-  return descriptor;
-}
 
 }  // namespace
 
@@ -148,7 +139,7 @@ bool Transmitter::gather(std::uint32_t start, const std::byte* descriptors, vswi
       packet.drop = DropReason::malformed;
       return true;
     }
-    descriptor = load(descriptors, index);
+    descriptor = load_descriptor<TxDescriptor>(descriptors, index);
     index = index + 1 == size ? 0 : index + 1;
 
     const bool extended = (descriptor.lower & tx_command::kExtended) != 0;
@@ -255,7 +246,7 @@ void Transmitter::complete(const Packet& packet, std::byte* descriptors, Causes&
   const std::uint32_t size = ring_size();
   if (packet.end >= size) return;  // the guest shortened the ring meanwhile
   for (std::uint32_t guard = 0; head != packet.end && guard < size; ++guard) {
-    TxDescriptor descriptor = load(descriptors, head);
+    TxDescriptor descriptor = load_descriptor<TxDescriptor>(descriptors, head);
     if ((descriptor.lower & (tx_command::kReportStatus | tx_command::kReportSent)) != 0) {
       descriptor.upper |= kTxDone;
       std::byte* const status =

@@ -8,7 +8,7 @@
 namespace patchbay::router {
 namespace {
 
-enum Id : std::uint8_t {
+enum ConfigCommand : std::uint8_t {
   kHostname,
   kInterface,
   kRouteGateway,

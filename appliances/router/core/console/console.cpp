@@ -10,7 +10,7 @@
 namespace patchbay::router {
 namespace {
 
-enum Id : std::uint8_t {
+enum ExecCommand : std::uint8_t {
   kShowInterfaces,
   kShowInterfacesBrief,
   kShowInterface,
@@ -25,7 +25,7 @@ enum Id : std::uint8_t {
   kConfigure,
   kPing,
   kHelp,
-  kExit,
+  kQuit,
   kAccepted,
 };
 
@@ -49,8 +49,8 @@ constexpr std::array kExecCommands{
     Command{"ping A.B.C.D count (1-1000000) size (0-65000)", kPing, "Send so many of so many bytes"},
     Command{"ping A.B.C.D size (0-65000) count (1-1000000)", kPing, "Send so many of so many bytes"},
     Command{"help", kHelp, "How to use this console"},
-    Command{"exit", kExit, "End the session"},
-    Command{"quit", kExit, "End the session"},
+    Command{"exit", kQuit, "End the session"},
+    Command{"quit", kQuit, "End the session"},
     Command{"enable", kAccepted, "Accepted: every command is enabled"},
     Command{"terminal length (0-512)", kAccepted, "Accepted: output is never paged"},
 };
@@ -243,7 +243,7 @@ void Console::run_exec(const Words& words) noexcept {
       printer_.line(
           "'configure terminal' takes lines of configuration; 'exit' leaves a level of it, 'end' all.");
       return;
-    case kExit:
+    case kQuit:
       return run_exit();
     default:
       return;
