@@ -15,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::TemporaryImage;
 
-constexpr std::size_t kBytes = 64 * 1024 + 1536;  // ends inside a block of the overlay
+constexpr std::size_t kImageBytes = 64 * 1024 + 1536;  // ends inside a block of the overlay
 
 /// Cuts a buffer into pieces of odd sizes.
 std::vector<iovec> pieces_of(std::string& data, std::size_t portion) {
@@ -92,25 +92,25 @@ TEST(RawDisk, HasOneWriterOrManyReaders) {
 }
 
 TEST(OverlayDisk, LeavesItsBaseAlone) {
-  const TemporaryImage base(kBytes);
+  const TemporaryImage base(kImageBytes);
   const std::string before = base.content();
   OverlayDisk one(base.path(), "/tmp");
   OverlayDisk two(base.path(), "/tmp");
   write(one, 4096, std::string(8192, '1'));
   write(two, 512, std::string(512, '2'));
-  EXPECT_EQ(one.discard(0, kBytes), 0);
+  EXPECT_EQ(one.discard(0, kImageBytes), 0);
   EXPECT_EQ(read(two, 0, 1536), std::string(512, 'b') + std::string(512, '2') + std::string(512, 'b'));
   EXPECT_EQ(base.content(), before);
 }
 
 TEST(OverlayDisk, BehavesLikeAnArrayOfBytes) {
-  const TemporaryImage base(kBytes);
+  const TemporaryImage base(kImageBytes);
   OverlayDisk disk(base.path(), "/tmp");
-  std::string model(kBytes, 'b');
+  std::string model(kImageBytes, 'b');
   std::mt19937 random(1);
   for (int step = 0; step < 3000; ++step) {
-    const std::size_t sector = random() % (kBytes / kSectorBytes);
-    const std::size_t sectors = 1 + random() % std::min<std::size_t>(40, kBytes / kSectorBytes - sector);
+    const std::size_t sector = random() % (kImageBytes / kSectorBytes);
+    const std::size_t sectors = 1 + random() % std::min<std::size_t>(40, kImageBytes / kSectorBytes - sector);
     const std::size_t offset = sector * kSectorBytes;
     const std::size_t bytes = sectors * kSectorBytes;
     switch (random() % 4) {
@@ -136,7 +136,7 @@ TEST(OverlayDisk, BehavesLikeAnArrayOfBytes) {
         break;
     }
   }
-  EXPECT_EQ(read(disk, 0, kBytes), model);
+  EXPECT_EQ(read(disk, 0, kImageBytes), model);
 }
 
 TEST(OverlayDisk, SaysWhereTheOverlayCannotBe) {

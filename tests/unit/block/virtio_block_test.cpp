@@ -21,7 +21,7 @@ using devices::testing::PlainDriver;
 using testing::TemporaryImage;
 using Buffer = devices::testing::DriverRing::Buffer;
 
-constexpr std::size_t kBytes = 1 << 20;
+constexpr std::size_t kCapacity = 1 << 20;
 constexpr std::uint8_t kUntouched = 0xEE;
 
 /// A device and its driver, with a request's three parts at fixed places.
@@ -71,7 +71,7 @@ constexpr std::uint8_t kIoError = 1;
 constexpr std::uint8_t kUnsupported = 2;
 
 struct VirtioBlockTest : ::testing::Test {
-  TemporaryImage image{kBytes};
+  TemporaryImage image{kCapacity};
   Guest guest{std::make_unique<RawDisk>(image.path(), false)};
   void SetUp() override { ASSERT_TRUE(guest.driver.start()); }
 };
@@ -79,7 +79,7 @@ struct VirtioBlockTest : ::testing::Test {
 TEST_F(VirtioBlockTest, OffersItsSize) {
   std::uint64_t capacity = 0;
   guest.device.read_config(0, std::as_writable_bytes(std::span(&capacity, 1)));
-  EXPECT_EQ(capacity, kBytes / 512);
+  EXPECT_EQ(capacity, kCapacity / 512);
   std::array<std::byte, 8> past;
   guest.device.read_config(BlockConfig::kBytes, past);
   EXPECT_EQ(past, (std::array<std::byte, 8>{}));
@@ -115,7 +115,7 @@ TEST_F(VirtioBlockTest, DiscardsAndZeroes) {
 }
 
 TEST_F(VirtioBlockTest, RefusesRangesThatMakeNoSense) {
-  const std::uint64_t sectors = kBytes / 512;
+  const std::uint64_t sectors = kCapacity / 512;
   EXPECT_EQ(guest.ranges(RequestType::discard, {{0, 8, RangeElement::kUnmap}}), kUnsupported);
   EXPECT_EQ(guest.ranges(RequestType::write_zeroes, {{0, 8, 2}}), kUnsupported);
   EXPECT_EQ(guest.ranges(RequestType::discard, {{sectors - 1, 2, 0}}), kIoError);
@@ -124,11 +124,11 @@ TEST_F(VirtioBlockTest, RefusesRangesThatMakeNoSense) {
   EXPECT_EQ(guest.request(RequestType::discard, 0, {{guest.data, 15}}), kIoError);
   EXPECT_EQ(guest.request(RequestType::discard, 0, {}), kIoError);
   EXPECT_EQ(guest.request(RequestType::discard, 0, {{guest.data, 17 * 16}}), kIoError);
-  EXPECT_EQ(image.content(), std::string(kBytes, 'b'));
+  EXPECT_EQ(image.content(), std::string(kCapacity, 'b'));
 }
 
 TEST_F(VirtioBlockTest, RefusesAccessPastTheEnd) {
-  const std::uint64_t sectors = kBytes / 512;
+  const std::uint64_t sectors = kCapacity / 512;
   for (const RequestType type : {RequestType::read, RequestType::write}) {
     const bool writable = type == RequestType::read;
     EXPECT_EQ(guest.request(type, sectors, {{guest.data, 512, writable}}), kIoError);

@@ -56,8 +56,6 @@ TEST_P(RingPlacement, Input16IsRefused) {
   EXPECT_EQ(ring.enable(ram.memory(), GetParam().setup), GetParam().error);
   EXPECT_FALSE(ring.enabled());
   EXPECT_EQ(ring.error(), GetParam().error);
-  SegmentList list;
-  Chain chain;
   EXPECT_EQ(ring.available(), 0);
   EXPECT_FALSE(ring.flush());
   EXPECT_FALSE(ring.enable_notifications());

@@ -11,7 +11,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using test::first_error;
 
-LoadResult parse(const std::string& netem, const std::string& ends = R"("h1:eth1", "h2:eth1")") {
+LoadResult load_netem(const std::string& netem, const std::string& ends = R"("h1:eth1", "h2:eth1")") {
   return test::parse_alone(
       "name: lab\ntopology:\n  nodes: {h1: {kind: linux}, h2: {kind: linux}, sw: {kind: bridge}}\n"
       "  links:\n    - endpoints: [" +
@@ -19,7 +19,7 @@ LoadResult parse(const std::string& netem, const std::string& ends = R"("h1:eth1
 }
 
 TEST(NetemSettings, EachDirectionHasItsOwn) {
-  const LoadResult result = parse(
+  const LoadResult result = load_netem(
       "{a-to-z: {delay: 10ms, jitter: 500us, loss: 1%, reorder: 2, duplicate: 0.5%, corrupt: 0.01%, rate: "
       "10Mbit}, "
       "z-to-a: {delay: 5}}");
@@ -31,19 +31,19 @@ TEST(NetemSettings, EachDirectionHasItsOwn) {
 }
 
 TEST(NetemSettings, ErrorsStandWhereTheMistakeIs) {
-  EXPECT_EQ(first_error(parse("{a-to-z: {delay: soon}}")), "6:49: delay: 'soon' is not a duration");
-  EXPECT_EQ(first_error(parse("{a-to-z: {loss: 101%}}")), "6:48: loss: '101%' is not a percentage");
-  EXPECT_EQ(first_error(parse("{a-to-z: {jitter: 1ms}}")), "6:50: the jitter is larger than the delay");
-  EXPECT_EQ(first_error(parse("{z-to-a: {reorder: 1%}}")), "6:51: reordering needs a delay");
-  EXPECT_EQ(first_error(parse("{a-to-z: {latency: 1ms}}")),
+  EXPECT_EQ(first_error(load_netem("{a-to-z: {delay: soon}}")), "6:49: delay: 'soon' is not a duration");
+  EXPECT_EQ(first_error(load_netem("{a-to-z: {loss: 101%}}")), "6:48: loss: '101%' is not a percentage");
+  EXPECT_EQ(first_error(load_netem("{a-to-z: {jitter: 1ms}}")), "6:50: the jitter is larger than the delay");
+  EXPECT_EQ(first_error(load_netem("{z-to-a: {reorder: 1%}}")), "6:51: reordering needs a delay");
+  EXPECT_EQ(first_error(load_netem("{a-to-z: {latency: 1ms}}")),
             "6:42: unknown key 'latency' in a direction of netem");
 }
 
 TEST(NetemSettings, ABridgeSendsNothingOfItsOwn) {
   const std::string ends = R"("sw:p1", "h1:eth1")";
-  EXPECT_EQ(first_error(parse("{a-to-z: {delay: 1ms}}", ends)),
+  EXPECT_EQ(first_error(load_netem("{a-to-z: {delay: 1ms}}", ends)),
             "6:41: what leaves the bridge port sw:p1 cannot be impaired");
-  const LoadResult other = parse("{a-to-z: {}, z-to-a: {delay: 1ms}}", ends);
+  const LoadResult other = load_netem("{a-to-z: {}, z-to-a: {delay: 1ms}}", ends);
   ASSERT_TRUE(other.lab) << first_error(other);
   EXPECT_EQ(other.lab->links[0].z_to_a, Netem{.delay = milliseconds(1)});
 }

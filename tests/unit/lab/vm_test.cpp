@@ -38,7 +38,7 @@ const std::map<std::string, std::string> kFiles{{"/images/vmlinuz", bzimage()},
                                                 {"/images/debian/initrd.cpio", "070701"},
                                                 {"/images/v1.img", std::string(1024, '\0')}};
 
-LoadResult parse(const std::string& node, const std::string& links = "") {
+LoadResult load_vm(const std::string& node, const std::string& links = "") {
   Surroundings files;
   files.variable = [](std::string_view) { return std::nullopt; };
   files.read_file = [](const std::filesystem::path&) -> std::string {
@@ -58,7 +58,7 @@ LoadResult parse(const std::string& node, const std::string& links = "") {
 }
 
 VmBoot boot_of(const std::string& node) {
-  const LoadResult result = parse(node);
+  const LoadResult result = load_vm(node);
   if (!result.lab) {
     ADD_FAILURE() << to_string(result.diagnostics.front());
     return {};
@@ -68,7 +68,7 @@ VmBoot boot_of(const std::string& node) {
 
 /// "line:column: message; hint" of the first error.
 std::string error_of(const std::string& node, const std::string& links = "") {
-  const LoadResult result = parse(node, links);
+  const LoadResult result = load_vm(node, links);
   for (const Diagnostic& diagnostic : result.diagnostics) {
     if (diagnostic.severity == Severity::error) {
       return std::to_string(diagnostic.at.line) + ":" + std::to_string(diagnostic.at.column) + ": " +
@@ -80,10 +80,11 @@ std::string error_of(const std::string& node, const std::string& links = "") {
 
 TEST(VmNodes, RunUnderTheEngineThatTheLabFileNames) {
   const auto engine_of = [](const std::string& text) {
-    const LoadResult result = parse("{kind: vm, image: vmlinuz, config: {vars: {patchbay: {engine: " + text + "}}}}");
+    const LoadResult result =
+        load_vm("{kind: vm, image: vmlinuz, config: {vars: {patchbay: {engine: " + text + "}}}}");
     return result.lab ? result.lab->nodes[0].engine : VmEngine::automatic;
   };
-  EXPECT_EQ(parse("{kind: vm, image: vmlinuz}").lab->nodes[0].engine, VmEngine::automatic);
+  EXPECT_EQ(load_vm("{kind: vm, image: vmlinuz}").lab->nodes[0].engine, VmEngine::automatic);
   EXPECT_EQ(engine_of("kvm"), VmEngine::kvm);
   EXPECT_EQ(engine_of("qemu"), VmEngine::qemu);
   EXPECT_THAT(error_of("{kind: vm, image: vmlinuz, config: {vars: {patchbay: {engine: xen}}}}"),
@@ -144,7 +145,7 @@ TEST(VmNodes, TakeFurtherDisksFromBinds) {
 }
 
 TEST(VmNodes, HaveCommandsAndSizes) {
-  const LoadResult result = parse(
+  const LoadResult result = load_vm(
       "{kind: vm, image: vmlinuz, cpu: 4, memory: 1GiB, exec: [uname, id], env: {A: b}, healthcheck: {test: "
       "id}}");
   ASSERT_TRUE(result.lab);
@@ -159,9 +160,9 @@ TEST(VmNodes, HaveCommandsAndSizes) {
 
 TEST(VmNodes, MayHaveAnyCardAndRunChecks) {
   const LoadResult result =
-      parse("{kind: vm, image: vmlinuz}",
-            "  links:\n    - {endpoints: [\"v1:eth1\", \"h1:eth1\"], ipv4: [10.0.0.1/24, 10.0.0.2/24], "
-            "vars: {patchbay: {nic: e1000, checks: [{ping: {from: v1, to: h1}}]}}}\n");
+      load_vm("{kind: vm, image: vmlinuz}",
+              "  links:\n    - {endpoints: [\"v1:eth1\", \"h1:eth1\"], ipv4: [10.0.0.1/24, 10.0.0.2/24], "
+              "vars: {patchbay: {nic: e1000, checks: [{ping: {from: v1, to: h1}}]}}}\n");
   ASSERT_TRUE(result.lab);
   EXPECT_EQ(result.lab->nodes[0].interfaces[0].nic, NicModel::e1000);
   EXPECT_EQ(result.lab->nodes[1].interfaces[0].nic, NicModel::virtio_net);
@@ -215,7 +216,7 @@ TEST(VmNodes, RefuseWhatNoMachineCanHave) {
 }
 
 TEST(VmNodes, SettingsOfAVmHaveNoEffectElsewhere) {
-  const LoadResult result = parse("{kind: linux, cmd: x, config: {vars: {patchbay: {kernel: k}}}}");
+  const LoadResult result = load_vm("{kind: linux, cmd: x, config: {vars: {patchbay: {kernel: k}}}}");
   ASSERT_TRUE(result.lab);
   EXPECT_EQ(result.diagnostics.size(), 2U);
 }

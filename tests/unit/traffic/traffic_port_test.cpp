@@ -14,8 +14,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr StationConfig kConfigA{"a", {2, 0, 0, 0, 0, 1}, {10, 0, 0, 1}};
-constexpr StationConfig kConfigB{"b", {2, 0, 0, 0, 0, 2}, {10, 0, 0, 2}};
+const StationConfig kConfigA{"a", {2, 0, 0, 0, 0, 1}, {10, 0, 0, 1}};
+const StationConfig kConfigB{"b", {2, 0, 0, 0, 0, 2}, {10, 0, 0, 2}};
 
 StreamShape a_to_b(std::vector<std::size_t> sizes, std::uint32_t flows = 1) {
   return {{kConfigA.mac, kConfigB.mac, kConfigA.address, kConfigB.address}, std::move(sizes), flows};

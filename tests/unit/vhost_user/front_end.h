@@ -130,7 +130,8 @@ class FrontEnd {
     std::memcpy(&value, received.payload.data(), sizeof value);
     return std::pair(value, FileDescriptor(fd));
   }
-  /// Sends a request that asks for an acknowledgement, and returns it: 0 is success.
+  /// Sends a request that asks for an acknowledgement, and returns it: 0 is success, kRefused is not.
+  static constexpr std::uint64_t kRefused = 1;
   template <typename T>
   std::optional<std::uint64_t> acknowledged(Request request, const T& payload,
                                             std::initializer_list<int> fds = {}) {

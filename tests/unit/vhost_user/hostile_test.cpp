@@ -17,8 +17,6 @@ using vhost_user::Request;
 using vhost_user::SingleMemoryRegion;
 using vhost_user::VringState;
 
-constexpr std::uint64_t kRefused = 1;
-
 TEST(HostileFrontEnd, FramingThatMakesNoSenseEndsTheSession) {
   const std::array<MessageHeader, 3> headers{
       {{1, 2, 0}, {1, 0, 0}, {1, MessageHeader::kVersion, 0x7fff'ffff}}};
@@ -46,17 +44,20 @@ TEST(HostileFrontEnd, UnknownRequestsAndWrongSizesAreRefused) {
   Connection connection;
   FrontEnd& peer = connection.peer;
   peer.negotiate();
-  EXPECT_EQ(peer.acknowledged(static_cast<Request>(6), std::uint64_t{0}), kRefused) << "SET_LOG_BASE";
-  EXPECT_EQ(peer.acknowledged(static_cast<Request>(999), std::uint64_t{0}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_features, std::uint32_t{0}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_features, ~std::uint64_t{0}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_features, FrontEnd::kFeatures | net::kFeatureHostTso4), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_num, VringState{2, 64}), kRefused) << "there are two rings";
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_num, VringState{0xffff'ffff, 64}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_num, VringState{0, 0}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_num, VringState{0, 65536}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_base, VringState{0, 0x1'0000}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_enable, VringState{7, 1}), kRefused);
+  EXPECT_EQ(peer.acknowledged(static_cast<Request>(6), std::uint64_t{0}), FrontEnd::kRefused)
+      << "SET_LOG_BASE";
+  EXPECT_EQ(peer.acknowledged(static_cast<Request>(999), std::uint64_t{0}), FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_features, std::uint32_t{0}), FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_features, ~std::uint64_t{0}), FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_features, FrontEnd::kFeatures | net::kFeatureHostTso4),
+            FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_num, VringState{2, 64}), FrontEnd::kRefused)
+      << "there are two rings";
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_num, VringState{0xffff'ffff, 64}), FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_num, VringState{0, 0}), FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_num, VringState{0, 65536}), FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_base, VringState{0, 0x1'0000}), FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_enable, VringState{7, 1}), FrontEnd::kRefused);
   EXPECT_EQ(connection.ended, "");
   EXPECT_NE(connection.session->complaint(), "");
   peer.send(Request::set_vring_num, VringState{2, 64});
@@ -69,7 +70,7 @@ TEST(HostileFrontEnd, RegionsAreChecked) {
   peer.negotiate();
   const MemoryRegion good = peer.region();
   const auto refused = [&](const MemoryRegion& region, int fd) {
-    return peer.acknowledged(Request::add_mem_reg, SingleMemoryRegion{0, region}, {fd}) == kRefused;
+    return peer.acknowledged(Request::add_mem_reg, SingleMemoryRegion{0, region}, {fd}) == FrontEnd::kRefused;
   };
   MemoryRegion bad = good;
   bad.size = 0;
@@ -113,12 +114,15 @@ TEST(HostileFrontEnd, TablesThatDoNotFitTheirDescriptorsAreRefused) {
     std::array<MemoryRegion, 2> regions;
   } table{{2, 0}, {peer.region(), peer.region()}};
   const int fd = peer.ram().fd();
-  EXPECT_EQ(peer.acknowledged(Request::set_mem_table, table, {fd}), kRefused) << "one descriptor";
-  EXPECT_EQ(peer.acknowledged(Request::set_mem_table, table, {fd, fd}), kRefused) << "overlapping regions";
+  EXPECT_EQ(peer.acknowledged(Request::set_mem_table, table, {fd}), FrontEnd::kRefused) << "one descriptor";
+  EXPECT_EQ(peer.acknowledged(Request::set_mem_table, table, {fd, fd}), FrontEnd::kRefused)
+      << "overlapping regions";
   table.header.regions = 9;
-  EXPECT_EQ(peer.acknowledged(Request::set_mem_table, table, {fd, fd, fd, fd, fd, fd, fd, fd}), kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_mem_table, table, {fd, fd, fd, fd, fd, fd, fd, fd}),
+            FrontEnd::kRefused);
   table.header.regions = 8;
-  EXPECT_EQ(peer.acknowledged(Request::set_mem_table, table, {fd, fd, fd, fd, fd, fd, fd, fd}), kRefused)
+  EXPECT_EQ(peer.acknowledged(Request::set_mem_table, table, {fd, fd, fd, fd, fd, fd, fd, fd}),
+            FrontEnd::kRefused)
       << "a payload of two regions";
   EXPECT_EQ(connection.ended, "");
   peer.send(Request::set_mem_table, table, {fd, fd, fd, fd, fd, fd, fd, fd, fd});
@@ -133,10 +137,13 @@ TEST(HostileFrontEnd, OnlyEventfdsAreSignalled) {
   ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
   const FileDescriptor reading(pipe[0]);
   const FileDescriptor writing(pipe[1]);
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_call, std::uint64_t{0}, {writing.get()}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_kick, std::uint64_t{1}, {reading.get()}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_err, std::uint64_t{1}, {writing.get()}), kRefused);
-  EXPECT_EQ(peer.acknowledged(Request::set_vring_call, std::uint64_t{0}), kRefused) << "no descriptor";
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_call, std::uint64_t{0}, {writing.get()}),
+            FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_kick, std::uint64_t{1}, {reading.get()}),
+            FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_err, std::uint64_t{1}, {writing.get()}), FrontEnd::kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_vring_call, std::uint64_t{0}), FrontEnd::kRefused)
+      << "no descriptor";
   EXPECT_EQ(peer.acknowledged(Request::set_vring_call, std::uint64_t{vhost_user::kVringNoFd}), 0U);
   EXPECT_EQ(connection.ended, "");
 }
@@ -151,11 +158,11 @@ TEST(HostileFrontEnd, RingsOutsideTheMemoryDoNotStart) {
   peer.send(Request::set_vring_addr,
             vhost_user::VringAddress{0, 0, end - 16, FrontEnd::kUserBase, FrontEnd::kUserBase, 0});
   EXPECT_EQ(peer.acknowledged(Request::set_vring_kick, std::uint64_t{0}, {peer.ring(0).kick.get()}),
-            kRefused);
+            FrontEnd::kRefused);
   EXPECT_EQ(connection.port.ring_state(0).size, 0U);
   peer.send(Request::set_vring_addr, vhost_user::VringAddress{0, 0, 0, 0, 0, 0});
   EXPECT_EQ(peer.acknowledged(Request::set_vring_kick, std::uint64_t{0}, {peer.ring(0).kick.get()}),
-            kRefused);
+            FrontEnd::kRefused);
 }
 
 TEST(HostileFrontEnd, LegacyDriversAreRefused) {

@@ -16,7 +16,6 @@ using vhost_user::Inflight;
 using vhost_user::Request;
 using virtio::PackedUsedRecord;
 
-constexpr std::uint64_t kRefused = 1;
 // Places in a region (vhost-user specification, "Inflight I/O tracking").
 constexpr std::size_t kVersion = 8;
 constexpr std::size_t kRecord = 16;       // packed
@@ -218,12 +217,12 @@ TEST(HostileInflight, ImpossibleAreasAreRefused) {
   peer.negotiate();
   for (const Inflight& wanted : {Inflight{0, 0, 0, 64}, Inflight{0, 0, 3, 64}, Inflight{0, 0, 0xffff, 64},
                                  Inflight{0, 0, kRings, 0}, Inflight{0, 0, kRings, 0x8001}}) {
-    EXPECT_EQ(peer.acknowledged(Request::get_inflight_fd, wanted), kRefused);
-    EXPECT_EQ(peer.acknowledged(Request::set_inflight_fd, wanted, {peer.ram().fd()}), kRefused);
+    EXPECT_EQ(peer.acknowledged(Request::get_inflight_fd, wanted), FrontEnd::kRefused);
+    EXPECT_EQ(peer.acknowledged(Request::set_inflight_fd, wanted, {peer.ram().fd()}), FrontEnd::kRefused);
   }
   const Area area(peer);
   const auto refused = [&](Inflight offered, int fd) {
-    return peer.acknowledged(Request::set_inflight_fd, offered, {fd}) == kRefused;
+    return peer.acknowledged(Request::set_inflight_fd, offered, {fd}) == FrontEnd::kRefused;
   };
   Inflight bad = area.description;
   bad.mmap_size = 2 * 64 * 16;
@@ -244,8 +243,10 @@ TEST(HostileInflight, ImpossibleAreasAreRefused) {
   const FileDescriptor reading(pipe[0]);
   const FileDescriptor writing(pipe[1]);
   EXPECT_TRUE(refused(area.description, reading.get())) << "no file";
-  EXPECT_EQ(peer.acknowledged(Request::set_inflight_fd, area.description), kRefused) << "no descriptor";
-  EXPECT_EQ(peer.acknowledged(Request::set_inflight_fd, std::uint64_t{0}, {area.fd.get()}), kRefused);
+  EXPECT_EQ(peer.acknowledged(Request::set_inflight_fd, area.description), FrontEnd::kRefused)
+      << "no descriptor";
+  EXPECT_EQ(peer.acknowledged(Request::set_inflight_fd, std::uint64_t{0}, {area.fd.get()}),
+            FrontEnd::kRefused);
   EXPECT_EQ(connection.ended, "");
 }
 

@@ -26,7 +26,7 @@ ElfBuilder kernel() {
   return elf;
 }
 
-std::string error_of(const Bytes& file) {
+std::string error_of_kernel(const Bytes& file) {
   try {
     (void)parse_kernel(file, "test");
   } catch (const ImageError& error) {
@@ -61,7 +61,8 @@ TEST_P(BzImageTest, TruncatedPayloadIsNamed) {
   image.payload = GetParam().compress(kernel().build());
   image.payload.erase(image.payload.begin() + static_cast<std::ptrdiff_t>(image.payload.size() / 2),
                       image.payload.end() - 4);
-  EXPECT_THAT(error_of(image.build()), HasSubstr(std::string("payload (") + GetParam().name + ") cannot be unpacked"));
+  EXPECT_THAT(error_of_kernel(image.build()),
+              HasSubstr(std::string("payload (") + GetParam().name + ") cannot be unpacked"));
 }
 
 TEST_P(BzImageTest, ChangedPayloadNeverCrashes) {
@@ -70,7 +71,7 @@ TEST_P(BzImageTest, ChangedPayloadNeverCrashes) {
   for (std::size_t at = 7; at < image.payload.size(); at += 997) {
     BzImageBuilder changed = image;
     changed.payload[at] ^= std::byte{0x55};
-    (void)error_of(changed.build());
+    (void)error_of_kernel(changed.build());
   }
 }
 
@@ -79,7 +80,7 @@ TEST_P(BzImageTest, WrongSizeIsAnError) {
     BzImageBuilder image;
     image.payload = GetParam().compress(kernel().build());
     std::memcpy(image.payload.data() + image.payload.size() - 4, &size, 4);
-    EXPECT_THAT(error_of(image.build()), HasSubstr("cannot be unpacked")) << size;
+    EXPECT_THAT(error_of_kernel(image.build()), HasSubstr("cannot be unpacked")) << size;
   }
 }
 
@@ -95,8 +96,8 @@ TEST(LinuxImageTest, ElfIsTakenAsItIs) {
 }
 
 TEST(LinuxImageTest, OtherFilesAreNamed) {
-  EXPECT_THAT(error_of(Bytes(4096)), HasSubstr("neither a bzImage nor an ELF file"));
-  EXPECT_THAT(error_of({}), HasSubstr("outside the file"));
+  EXPECT_THAT(error_of_kernel(Bytes(4096)), HasSubstr("neither a bzImage nor an ELF file"));
+  EXPECT_THAT(error_of_kernel({}), HasSubstr("outside the file"));
   EXPECT_FALSE(is_bzimage(Bytes(0x24F)));
 }
 
@@ -104,30 +105,31 @@ TEST(LinuxImageTest, PayloadOutsideTheFile) {
   BzImageBuilder image;
   image.payload = gzip(kernel().build());
   image.payload_length_change = 1000;
-  EXPECT_THAT(error_of(image.build()), HasSubstr("is it truncated?"));
+  EXPECT_THAT(error_of_kernel(image.build()), HasSubstr("is it truncated?"));
   image.payload_length_change = 0;
   Bytes file = image.build();
   const std::uint32_t far = 0xFFFF'FFFF;
   std::memcpy(file.data() + 0x248, &far, 4);
-  EXPECT_THAT(error_of(file), HasSubstr("is it truncated?"));
+  EXPECT_THAT(error_of_kernel(file), HasSubstr("is it truncated?"));
 }
 
 TEST(LinuxImageTest, OldProtocolIsNamed) {
   BzImageBuilder image;
   image.payload = gzip(kernel().build());
   image.version = 0x0207;
-  EXPECT_THAT(error_of(image.build()), HasSubstr("boot protocol 2.7"));
+  EXPECT_THAT(error_of_kernel(image.build()), HasSubstr("boot protocol 2.7"));
 }
 
 TEST(LinuxImageTest, UnknownCompressionIsNamed) {
   BzImageBuilder image;
   image.payload = Bytes(1000, std::byte{0x11});
-  EXPECT_THAT(error_of(image.build()), HasSubstr("no compression that is known"));
+  EXPECT_THAT(error_of_kernel(image.build()), HasSubstr("no compression that is known"));
   const char bzip2[] = "BZh91AY&SY";
   std::memcpy(image.payload.data(), bzip2, sizeof bzip2);
-  EXPECT_THAT(error_of(image.build()), HasSubstr("(bzip2) cannot be unpacked: give the kernel's vmlinux"));
+  EXPECT_THAT(error_of_kernel(image.build()),
+              HasSubstr("(bzip2) cannot be unpacked: give the kernel's vmlinux"));
   image.payload.clear();
-  EXPECT_THAT(error_of(image.build()), HasSubstr("no compression"));
+  EXPECT_THAT(error_of_kernel(image.build()), HasSubstr("no compression"));
 }
 
 }  // namespace

@@ -15,6 +15,9 @@ namespace patchbay::vswitch::test {
 
 using Bytes = std::vector<std::byte>;
 
+inline constexpr std::uint64_t kHost1 = 0x0200'0000'0001;
+inline constexpr std::uint64_t kHost2 = 0x0200'0000'0002;
+
 /// All bytes of a frame view, header copy and tail.
 inline Bytes bytes_of(const FrameView& frame) {
   const auto header = frame.header_bytes();

@@ -14,13 +14,12 @@ namespace patchbay::vswitch {
 namespace {
 
 using test::ethernet_frame;
+using test::kHost1;
+using test::kHost2;
 using test::MemoryPort;
 using test::RecordingTap;
 using Outcome = Segment::Outcome;
 using testing::IsEmpty;
-
-constexpr std::uint64_t kHost1 = 0x0200'0000'0001;
-constexpr std::uint64_t kHost2 = 0x0200'0000'0002;
 
 class WireTest : public testing::Test {
  protected:

@@ -25,12 +25,11 @@ using std::chrono::seconds;
 using test::Bytes;
 using test::ethernet_frame;
 using test::FakeTime;
+using test::kHost1;
+using test::kHost2;
 using test::MemoryPort;
 using testing::IsEmpty;
 using Outcome = Segment::Outcome;
-
-constexpr std::uint64_t kHost1 = 0x0200'0000'0001;
-constexpr std::uint64_t kHost2 = 0x0200'0000'0002;
 
 class ImpairedPortTest : public testing::Test {
  protected:
