@@ -16,6 +16,11 @@ if(PATCHBAY_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${PATCHBAY_CCACHE}")
 endif()
 
+# The files of a target are compiled in groups, which takes a third of the time. Presets for work on single files
+# (debug, tsan) turn it off.
+option(CMAKE_UNITY_BUILD "Compile the files of a target in groups" ON)
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 8 CACHE STRING "Files in a group")
+
 set(PATCHBAY_WARNINGS
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
     -Woverloaded-virtual -Wcast-align -Wnull-dereference -Wimplicit-fallthrough -Werror)
