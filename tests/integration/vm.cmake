@@ -1,7 +1,7 @@
 # Operating systems as nodes of a lab: the whole of `patchbay` with them, under the engine that the host has.
-patchbay_linux_test(lab_mixed TIMEOUT 600 COMMAND "${CMAKE_CURRENT_LIST_DIR}/vm/mixed_lab.sh" "$<TARGET_FILE:patchbay>"
+patchbay_linux_test(lab_mixed TIMEOUT 400 COMMAND "${CMAKE_CURRENT_LIST_DIR}/vm/mixed_lab.sh" "$<TARGET_FILE:patchbay>"
                     "${PROJECT_SOURCE_DIR}/examples" "${PATCHBAY_GUEST_IMAGE}")
-patchbay_linux_test(lab_disk_image TIMEOUT 300 COMMAND "${CMAKE_CURRENT_LIST_DIR}/vm/disk_image.sh" "$<TARGET_FILE:patchbay>"
+patchbay_linux_test(lab_disk_image TIMEOUT 200 COMMAND "${CMAKE_CURRENT_LIST_DIR}/vm/disk_image.sh" "$<TARGET_FILE:patchbay>"
                     "${PATCHBAY_GUEST_IMAGE}")
 
 # The user's own QEMU, which needs nothing of the host but time.
