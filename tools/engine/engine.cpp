@@ -123,6 +123,8 @@ void Engine::for_each_node(const std::function<void(EngineNode&)>& action) {
 
 void Engine::start_nodes() {
   for_each_node([](EngineNode& node) { node.start(); });
+  for (const auto& node : nodes_)
+    if (node) node->open();
 }
 
 void Engine::wait_until_ready() {

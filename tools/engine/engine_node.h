@@ -43,6 +43,10 @@ class EngineNode {
   /// True if start() and stop() may run on any thread, beside those of other nodes.
   [[nodiscard]] virtual bool is_independent() const noexcept { return false; }
 
+  /// Every node of the lab has started: from here on frames may come in that nobody in the lab asked for. Throws as
+  /// start() does.
+  virtual void open() {}
+
   /// Begins the node's `exec` list, once every node of the lab has started. Throws if a command fails.
   virtual void run_startup_commands() {}
   /// False while the list, or what has to come before it, still runs in the loop. Throws if it failed.
