@@ -11,7 +11,6 @@ EthdevNode::EthdevNode(const Node& node) : devargs_(node.devargs) {
       vswitch::EthdevConfig{.port_name = end, .devargs = devargs_, .mtu = node.interfaces.front().mtu});
 }
 
-// Not before: what a recording replays would reach hosts whose interfaces are not up.
 void EthdevNode::open() {
   if (port_) port_->start();
 }

@@ -17,8 +17,8 @@ class EthdevNode final : public EngineNode {
 
   [[nodiscard]] vswitch::Port& port(std::size_t) override { return *port_; }
   [[nodiscard]] std::string_view hardware(std::size_t) const override { return port_->driver(); }
-  /// A recording is replayed from here on, so nothing of it is lost.
   void start() override {}
+  /// Starts the device. A recording is replayed from here on: hosts are there to receive all of it.
   void open() override;
   void stop() noexcept override {}
   /// "state": "up" with a carrier, else "no carrier".

@@ -56,9 +56,9 @@ class FrameReader {
   FrameReader(const FrameView& frame, bool skip_tag) noexcept : frame_(frame) {
     const auto header = frame.header_bytes();
     if (skip_tag) {
-      first_ = header.first(12);
+      first_ = header.first(kMacAddresses);
       current_ = first_;
-      second_ = header.subspan(12 + kVlanTag);
+      second_ = header.subspan(kMacAddresses + kVlanTag);
     } else {
       current_ = header;
     }
