@@ -147,7 +147,8 @@ PopStatus PackedRing::walk(PackedDescriptor current, SegmentList& list, Chain& c
 void PackedRing::rewind(const Mark& mark) noexcept {
   avail_at_ = mark.avail_at;
   avail_wrap_ = mark.avail_wrap;
-  in_hand_ = mark.in_hand;
+  // Not what was in hand at the mark: a flush since then gave back chains that were completed before it.
+  in_hand_ = static_cast<std::uint16_t>(avail_at_ - used_at_ + (avail_wrap_ == used_wrap_ ? 0 : size_));
   popped_ = mark.popped;
   completed_ = mark.completed;
 }

@@ -40,7 +40,6 @@ class PackedRing {
   struct Mark {
     std::uint16_t avail_at;
     bool avail_wrap;
-    std::uint16_t in_hand;
     std::uint16_t popped;
     std::uint16_t completed;
   };
@@ -64,14 +63,13 @@ class PackedRing {
   [[nodiscard]] std::size_t pop_singles(std::span<SingleChain> chains) noexcept;
   void put_back(std::size_t count) noexcept;
   void advance(Mark& mark) const noexcept {
-    ++mark.in_hand;
     ++mark.popped;
     if (++mark.avail_at != size_) return;
     mark.avail_at = 0;
     mark.avail_wrap = !mark.avail_wrap;
   }
 
-  [[nodiscard]] Mark mark() const noexcept { return {avail_at_, avail_wrap_, in_hand_, popped_, completed_}; }
+  [[nodiscard]] Mark mark() const noexcept { return {avail_at_, avail_wrap_, popped_, completed_}; }
   /// RingSetup::next_avail for whoever goes on with the ring. Precondition: nothing is popped or staged.
   [[nodiscard]] std::uint16_t position() const noexcept {
     return static_cast<std::uint16_t>(avail_at_ | (avail_wrap_ ? kPackedWrap : 0));

@@ -101,6 +101,26 @@ TEST_F(PackedRingTest, RewindTakesBackPopsAndCompletions) {
   EXPECT_EQ(chain.writable_bytes, 64U) << "descriptors were not overwritten";
 }
 
+TEST_F(PackedRingTest, RewindsToAMarkBehindWhatWasFlushedSince) {
+  // More often than the ring has descriptors: what is lost once a round would fill it.
+  for (unsigned round = 0; round < 3U * driver.size(); ++round) {
+    driver.add({{buffer(), 64}});
+    driver.add({{buffer(), 64}, {buffer(), 64}});
+    ASSERT_EQ(pop(), PopStatus::chain) << "round " << round;
+    ring.complete(chain.id, 0);
+    const PackedRing::Mark mark = ring.mark();
+    ASSERT_EQ(pop(), PopStatus::chain) << "round " << round;
+    static_cast<void>(ring.flush());
+    ring.rewind(mark);
+    ASSERT_EQ(pop(), PopStatus::chain) << "round " << round;
+    ring.complete(chain.id, 0);
+    static_cast<void>(ring.flush());
+    ASSERT_TRUE(driver.poll());
+    ASSERT_TRUE(driver.poll());
+  }
+  EXPECT_EQ(ring.error(), RingError::none);
+}
+
 TEST_F(PackedRingTest, HandsOutSinglesInBulkAndTakesThemBack) {
   for (unsigned lap = 0; lap < 5; ++lap) {
     std::vector<std::uint64_t> buffers;
@@ -118,7 +138,6 @@ TEST_F(PackedRingTest, HandsOutSinglesInBulkAndTakesThemBack) {
     EXPECT_EQ(mark.avail_at, ring.mark().avail_at);
     EXPECT_EQ(mark.avail_wrap, ring.mark().avail_wrap);
     EXPECT_EQ(mark.popped, ring.mark().popped);
-    EXPECT_EQ(mark.in_hand, ring.mark().in_hand);
     ASSERT_EQ(ring.pop_singles(std::span(chains).subspan(2)), 3U);
     for (unsigned i = 0; i < 5; ++i) {
       EXPECT_EQ(chains[i].data, ram.at(buffers[i]));
