@@ -22,8 +22,8 @@ using std::chrono::nanoseconds;
 constexpr std::uint16_t kDescriptors = 512;
 // Enough for both queues and what the switch holds: 2.5 MiB a port, 10 with a large MTU.
 constexpr unsigned kBuffers = 1023;
-constexpr unsigned kCachedBuffers = 64;             // by a thread that is registered with the EAL
-constexpr std::size_t kFrameOverhead = 14 + 2 * 4;  // Ethernet header and two VLAN tags
+constexpr unsigned kCachedBuffers = 64;  // by a thread that is registered with the EAL
+constexpr std::size_t kFrameOverhead = kEthernetHeader + 2 * kVlanTag;
 constexpr nanoseconds kShortestNap = std::chrono::microseconds(100);
 
 [[noreturn]] void fail(const std::string& what, int error, const std::string& way_out) {

@@ -14,6 +14,8 @@
 
 namespace patchbay::vswitch {
 
+/// Bytes of an Ethernet header, and of an 802.1Q tag in it.
+inline constexpr std::uint32_t kEthernetHeader = 14, kVlanTag = 4;
 /// Frames that one pull delivers at most.
 inline constexpr std::size_t kBurstFrames = 64;
 /// Bytes at the start of each frame that are copied out of the source's memory.

@@ -14,8 +14,6 @@ namespace patchbay::vswitch {
 
 namespace {
 
-constexpr std::size_t kEthernetHeader = 14;
-
 // Ids tell a capture at one port which of its frames is which frame at another port.
 std::atomic<std::uint64_t> next_frame_id{1};
 

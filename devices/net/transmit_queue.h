@@ -79,7 +79,6 @@ class TransmitQueue {
   }
 
  private:
-  static constexpr std::uint32_t kEthernetHeader = 14;
   static constexpr std::size_t kCacheLine = 64;
 
   /// Adds frames to `burst` that are one element each and need no second look; stops before the first other.
@@ -104,7 +103,7 @@ class TransmitQueue {
     for (; taken < count; ++taken) {
       const virtio::SingleChain& chain = singles_[taken];
       const std::uint32_t bytes = chain.length - static_cast<std::uint32_t>(sizeof(NetHeader));
-      if (chain.writable || chain.length < sizeof(NetHeader) + kEthernetHeader || bytes > longest ||
+      if (chain.writable || chain.length < sizeof(NetHeader) + vswitch::kEthernetHeader || bytes > longest ||
           !is_plain(chain.data)) [[unlikely]] {
         break;
       }
@@ -140,7 +139,7 @@ class TransmitQueue {
     using vswitch::DropReason;
     if (chain.writable != 0 || chain.readable_bytes < sizeof(NetHeader)) return DropReason::malformed;
     const std::uint64_t length = chain.readable_bytes - sizeof(NetHeader);
-    if (length < kEthernetHeader) return DropReason::too_short;
+    if (length < vswitch::kEthernetHeader) return DropReason::too_short;
     if (length > vswitch::kMaxFrameBytes) return DropReason::too_long;
     if (!rules.link_up) return DropReason::link_down;
 

@@ -17,9 +17,7 @@
 namespace patchbay::devices::net {
 namespace {
 
-constexpr std::uint16_t kSmallestMtu = 68;  // 5.1.4.1
-constexpr std::uint32_t kEthernetHeader = 14;
-constexpr std::uint32_t kVlanTag = 4;
+constexpr std::uint16_t kSmallestMtu = 68;     // 5.1.4.1
 constexpr std::uint16_t kLargestQueue = 1024;  // what drivers and other VMMs are used to
 static_assert(kLargestQueue <= virtio::PackedRing::kMaxSize);
 constexpr std::uint32_t kSpeed = 10'000;  // Mbit/s; a number to show, nothing is limited to it
@@ -79,7 +77,7 @@ VirtioNet::VirtioNet(std::string name, const VirtioNetConfig& config)
     if (pair != 0) lanes_[pair].source = std::make_unique<PairSource<VirtioNet>>(*this, pair);
   }
   filter_.reset(mac_);
-  rules_.longest_frame = config.mtu + kEthernetHeader + kVlanTag;
+  rules_.longest_frame = config.mtu + vswitch::kEthernetHeader + vswitch::kVlanTag;
   rules_.link_up = config.link_up;
 }
 

@@ -22,9 +22,7 @@ using virtio::FeatureSet;
 using virtio::RingError;
 
 constexpr std::uint16_t kSmallestMtu = 68;  // 5.1.4.1
-constexpr std::uint32_t kEthernetHeader = 14;
-constexpr std::uint32_t kVlanTag = 4;
-constexpr unsigned kMostPairs = 128;  // ring numbers have 8 bits on the socket
+constexpr unsigned kMostPairs = 128;        // ring numbers have 8 bits on the socket
 
 constexpr unsigned kReceive = 0;
 constexpr unsigned kTransmit = 1;
@@ -102,7 +100,7 @@ VhostUserPort::VhostUserPort(std::string name, const VhostUserConfig& config)
     if (i != 0) pair.source = std::make_unique<net::PairSource<VhostUserPort>>(*this, i);
   }
   receivers_.reserve(config.queue_pairs);
-  rules_.longest_frame = config.mtu + kEthernetHeader + kVlanTag;
+  rules_.longest_frame = config.mtu + vswitch::kEthernetHeader + vswitch::kVlanTag;
   rules_.link_up = config.link_up;
 }
 

@@ -6,13 +6,16 @@
 #include <cstdint>
 #include <cstring>
 
+#include "vswitch/frame.h"
+
 namespace patchbay::devices::net::e1000 {
 
 inline constexpr std::uint32_t kMmioBytes = 128 * 1024;  // BAR 0
 inline constexpr std::uint32_t kIoBytes = 64;            // BAR 1: IOADDR at 0, IODATA at 4 (13.2.2)
 
 // Parts of a frame, bytes.
-inline constexpr std::uint32_t kEthernetHeader = 14, kMacAddresses = 12, kVlanTag = 4, kFcs = 4;
+using vswitch::kEthernetHeader, vswitch::kVlanTag;
+inline constexpr std::uint32_t kMacAddresses = 12, kFcs = 4;
 /// Shorter frames are padded (TCTL.PSP); without FCS.
 inline constexpr std::uint32_t kMinFrame = 60;
 
