@@ -41,8 +41,13 @@ silent() { # neither kernel complained
   ! dmesg | grep -iE "$complaints" && remote "dmesg | grep -ciE '$complaints'" | grep -qx 0
 }
 peer_reset() { start_traffic 60; echo "@@reset b" >/dev/console; sleep 2; served && break_traffic; }
-peer_rebooted() { start_traffic 60; remote "reboot -f" & sleep 3; served && break_traffic; }
-peer_off() { start_traffic 60; remote "poweroff -f" & sleep 5; ! ping -c 1 -W 2 "$peer" && break_traffic; }
+# With e1000 while frames arrive to the last; not with virtio-net, where Linux may stand still (tools/image/guest-init).
+case $(readlink /sys/class/net/eth0/device/driver) in
+  *e1000) reboot="reboot -f" poweroff="poweroff -f" ;;
+  *) reboot=reboot poweroff=poweroff ;;
+esac
+peer_rebooted() { start_traffic 60; remote "$reboot" & sleep 3; served && break_traffic; }
+peer_off() { start_traffic 60; remote "$poweroff" & sleep 5; ! ping -c 1 -W 2 "$peer" && break_traffic; }
 
 ip addr add 10.0.0.1/24 dev eth0
 ip link set eth0 up
