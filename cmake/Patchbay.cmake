@@ -105,23 +105,18 @@ function(patchbay_benchmark name)
   target_link_libraries(${name} PRIVATE patchbay_options ${ARG_LINK} benchmark::benchmark_main)
 endfunction()
 
-# patchbay_emulated_test(NAME [BY_HAND] TIMEOUT seconds COMMAND command...): the test runs in the emulated host too
-# (tests/emulated_host/check). BY_HAND: only when asked for, because it does not pass reliably there:
-#   tests/emulated_host/check build/release/emulated_tests_by_hand NAME
+# patchbay_emulated_test(NAME TIMEOUT seconds COMMAND command...): the test runs in the emulated host too
+# (tests/emulated_host/check).
 function(patchbay_emulated_test name)
-  cmake_parse_arguments(ARG "BY_HAND" "TIMEOUT" "COMMAND" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND" ${ARGN})
   list(JOIN ARG_COMMAND " " command)
-  set(list PATCHBAY_EMULATED_TESTS)
-  if(ARG_BY_HAND)
-    set(list PATCHBAY_EMULATED_BY_HAND)
-  endif()
-  set_property(GLOBAL APPEND_STRING PROPERTY ${list} "${name}\t${ARG_TIMEOUT}\t${command}\n")
+  set_property(GLOBAL APPEND_STRING PROPERTY PATCHBAY_EMULATED_TESTS "${name}\t${ARG_TIMEOUT}\t${command}\n")
 endfunction()
 
-# patchbay_linux_test(NAME [BY_HAND] TIMEOUT seconds COMMAND command...): a test with an operating system as guest. Runs
+# patchbay_linux_test(NAME TIMEOUT seconds COMMAND command...): a test with an operating system as guest. Runs
 # natively where the host can, else it skips itself (exit status 77, or GTEST_SKIP) and the emulated host runs it.
 function(patchbay_linux_test name)
-  cmake_parse_arguments(ARG "BY_HAND" "TIMEOUT" "COMMAND" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND" ${ARGN})
   add_test(NAME ${name} COMMAND ${ARG_COMMAND})
   set_tests_properties(${name} PROPERTIES LABELS integration TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
                        SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]" FIXTURES_REQUIRED guest_image)

@@ -4,8 +4,6 @@ if(TARGET vmm_integration_test)
 endif()
 get_property(emulated_tests GLOBAL PROPERTY PATCHBAY_EMULATED_TESTS)
 file(GENERATE OUTPUT "${CMAKE_BINARY_DIR}/emulated_tests" CONTENT "${emulated_tests}")
-get_property(by_hand GLOBAL PROPERTY PATCHBAY_EMULATED_BY_HAND)
-file(GENERATE OUTPUT "${CMAKE_BINARY_DIR}/emulated_tests_by_hand" CONTENT "${by_hand}")
 add_test(NAME emulated_host COMMAND "${PROJECT_SOURCE_DIR}/tests/emulated_host/check" "${CMAKE_BINARY_DIR}/emulated_tests")
 set_tests_properties(emulated_host PROPERTIES LABELS "integration;emulated" TIMEOUT 3000 SKIP_RETURN_CODE 77 RUN_SERIAL ON
                      FIXTURES_REQUIRED guest_image)
