@@ -105,12 +105,16 @@ function(patchbay_benchmark name)
   target_link_libraries(${name} PRIVATE patchbay_options ${ARG_LINK} benchmark::benchmark_main)
 endfunction()
 
-# patchbay_emulated_test(NAME TIMEOUT seconds COMMAND command...): the test runs in the emulated host too
-# (tests/emulated_host/check).
+# patchbay_emulated_test(NAME [WITHOUT_KVM] TIMEOUT seconds COMMAND command...): the test runs in the emulated host too
+# (tests/emulated_host/check). WITHOUT_KVM: only if this host has no KVM at all, because any KVM runs it natively.
 function(patchbay_emulated_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND" ${ARGN})
+  cmake_parse_arguments(ARG "WITHOUT_KVM" "TIMEOUT" "COMMAND" ${ARGN})
   list(JOIN ARG_COMMAND " " command)
-  set_property(GLOBAL APPEND_STRING PROPERTY PATCHBAY_EMULATED_TESTS "${name}\t${ARG_TIMEOUT}\t${command}\n")
+  set(list PATCHBAY_EMULATED_TESTS)
+  if(ARG_WITHOUT_KVM)
+    string(APPEND list _WITHOUT_KVM)
+  endif()
+  set_property(GLOBAL APPEND_STRING PROPERTY ${list} "${name}\t${ARG_TIMEOUT}\t${command}\n")
 endfunction()
 
 # patchbay_linux_test(NAME TIMEOUT seconds COMMAND command...): a test with an operating system as guest. Runs

@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ElementTree
 
 cases = list(ElementTree.parse(sys.argv[1]).getroot().iter("testcase"))
 output = {case.get("name"): case.findtext("system-out") or "" for case in cases}
+# Cases of a program that the emulated host runs as a whole.
+CASES = {"vmm.": "vmm_integration_test"}
 emulated = set(re.findall(r"^ok +(\S+)", output.get("emulated_host", ""), re.MULTILINE))
 
 skipped = elsewhere = 0
@@ -13,7 +15,8 @@ for case in cases:
     name = case.get("name")
     if case.find("skipped") is None and case.get("status") not in ("notrun", "disabled"):
         continue
-    if name in emulated:
+    program = next((program for prefix, program in CASES.items() if name.startswith(prefix)), name)
+    if program in emulated:
         elsewhere += 1
         print(f"  {name}: passed in the emulated host")
         continue

@@ -9,6 +9,7 @@ export PATCHBAY_DEBIAN_IMAGE=$image
 
 [[ $EUID -eq 0 ]] || { echo "SKIP: namespaces and TAP interfaces need root"; exit 77; }
 "$patchbay" doctor | grep -q 'vm yes' || { echo "SKIP: this host runs no operating systems as guests"; exit 77; }
+[[ -w /dev/kvm ]] || { echo "SKIP: /dev/kvm is not usable, and the router is a VM"; exit 77; }
 for program in ping jq mkfs.ext4; do
   command -v "$program" >/dev/null || { echo "SKIP: $program is not installed (tools/install-packages demo test)"; exit 77; }
 done
