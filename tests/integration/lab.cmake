@@ -10,16 +10,19 @@ add_test(NAME lab_two_lans
          COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/two_lans.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
 set_tests_properties(lab_two_lans PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
 
+# lab_test(NAME seconds COMMAND...): a lab with router VMs, on any KVM, or where there is none in the emulated host.
+function(lab_test name timeout)
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS integration TIMEOUT ${timeout} SKIP_RETURN_CODE 77)
+  math(EXPR timeout "${timeout} * 2")
+  patchbay_emulated_test(${name} WITHOUT_KVM TIMEOUT ${timeout} COMMAND ${ARGN})
+endfunction()
+lab_test(lab_bench 300 "${CMAKE_CURRENT_LIST_DIR}/lab/bench.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
+lab_test(lab_scale 120 "${CMAKE_CURRENT_LIST_DIR}/lab/scale.sh" "$<TARGET_FILE:patchbay>"
+         "${PROJECT_SOURCE_DIR}/tests/bench/scale/make_lab")
+
 add_test(NAME lab_ethdev COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/ethdev.sh" "$<TARGET_FILE:patchbay>")
 set_tests_properties(lab_ethdev PROPERTIES LABELS integration TIMEOUT 120 SKIP_RETURN_CODE 77)
-
-add_test(NAME lab_bench
-         COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/bench.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")
-set_tests_properties(lab_bench PROPERTIES LABELS integration TIMEOUT 300 SKIP_RETURN_CODE 77)
-
-add_test(NAME lab_scale
-         COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/scale.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/tests/bench/scale/make_lab")
-set_tests_properties(lab_scale PROPERTIES LABELS integration TIMEOUT 120 SKIP_RETURN_CODE 77)
 
 add_test(NAME lab_external
          COMMAND "${CMAKE_CURRENT_LIST_DIR}/lab/external.sh" "$<TARGET_FILE:patchbay>" "${PROJECT_SOURCE_DIR}/examples")

@@ -55,7 +55,7 @@ check "TCP that its sender leaves to be segmented, as a wire carries it"
 "$patchbay" capture -t "$lab" r1:eth0 -f tcp -c 3000 -w "$work/tcp.pcapng" &
 capture=$!
 sleep 0.5
-in_h1 iperf3 -c 10.0.2.2 -t 1 >/dev/null
+in_h1 iperf3 -c 10.0.2.2 -n 40M >/dev/null
 wait "$capture" || fail "the capture ended with $?"
 # Numbers only: a summary can have a line break where random payload looks like a protocol with text.
 checked=(tshark -r "$work/tcp.pcapng" -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -T fields -e frame.number)
