@@ -25,7 +25,7 @@ class PollSet {
   using Duration = std::chrono::nanoseconds;
 
   struct Tuning {
-    Duration sleep_after{50'000};          // without a frame; a wake-up costs some 5 us, so ten times that
+    Duration sleep_after{50'000};          // without a frame; host_tuning.h
     Duration first_retry{20'000};          // of a source whose destination is full; doubles each time
     Duration last_retry{10'000'000};       // until this
     Duration broken_retry{1'000'000'000};  // of a port whose descriptor reports an error

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,9 +29,9 @@ namespace patchbay::vswitch {
 class Worker {
  public:
   struct Options {
-    std::string name = "switch";  // of the thread; the kernel shows 15 characters
-    int cpu = -1;                 // to run on; negative: wherever there is room
-    PollSet::Tuning tuning;
+    std::string name = "switch";            // of the thread; the kernel shows 15 characters
+    int cpu = -1;                           // to run on; negative: wherever there is room
+    std::optional<PollSet::Tuning> tuning;  // default: host_tuning()
     // Called first and last on the thread, such as to register it with the EAL.
     std::function<void()> on_start;
     std::function<void()> on_stop;
