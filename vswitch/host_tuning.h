@@ -9,8 +9,8 @@
 
 namespace patchbay::vswitch {
 
-/// From the write to an eventfd until a thread that slept for it runs: the median of nine, some 2 ms in all.
-/// Any thread. Throws std::system_error if there is no eventfd or no thread to be had.
+/// From the write to an eventfd until a thread that slept for it runs: the lower quartile of nine tries,
+/// some 2 ms in all. Any thread. Throws std::system_error if there is no eventfd or no thread to be had.
 [[nodiscard]] std::chrono::nanoseconds measure_wake_up();
 
 /// PollSet::Tuning::sleep_after where a wake-up takes that long and threads may run on `cpus` processors: ten
