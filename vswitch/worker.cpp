@@ -57,7 +57,7 @@ Worker::Worker(Options options)
     : options_(std::move(options)),
       interrupt_(make_eventfd()),
       workspace_(std::make_unique<Workspace>()),
-      ports_(options_.tuning ? *options_.tuning : host_tuning(), interrupt_.get()) {
+      ports_(host_tuning(), interrupt_.get()) {
   std::promise<void> start;
   std::future<void> started = start.get_future();
   thread_ = std::thread([this, start = std::move(start)]() mutable {

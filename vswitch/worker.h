@@ -14,7 +14,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,9 +28,8 @@ namespace patchbay::vswitch {
 class Worker {
  public:
   struct Options {
-    std::string name = "switch";            // of the thread; the kernel shows 15 characters
-    int cpu = -1;                           // to run on; negative: wherever there is room
-    std::optional<PollSet::Tuning> tuning;  // default: host_tuning()
+    std::string name = "switch";  // of the thread; the kernel shows 15 characters
+    int cpu = -1;                 // to run on; negative: wherever there is room
     // Called first and last on the thread, such as to register it with the EAL.
     std::function<void()> on_start;
     std::function<void()> on_stop;
@@ -44,7 +42,8 @@ class Worker {
     std::chrono::nanoseconds cpu_time{0};
   };
 
-  /// Starts the thread. Throws std::system_error with cause and way out if it cannot run as asked.
+  /// Starts the thread, with the host's tuning (host_tuning.h). Throws std::system_error with cause and way
+  /// out if it cannot run as asked.
   explicit Worker(Options options);
   /// stop()
   ~Worker();

@@ -78,7 +78,7 @@ int run(const std::string& kind, int cpu, const std::vector<std::string>& socket
     endpoints.push_back(std::make_unique<Endpoint>(socket, Endpoint::Role::server, *ports.back()));
     watched.push_back({endpoints.back()->fd(), POLLIN, 0});
   }
-  vswitch::Worker worker({.name = "switch", .cpu = cpu, .tuning = {}, .on_start = {}, .on_stop = {}});
+  vswitch::Worker worker({.name = "switch", .cpu = cpu, .on_start = {}, .on_stop = {}});
   worker.run([&] {
     for (const auto& port : ports) {
       port->set_shared(false);  // one worker
