@@ -24,14 +24,14 @@ constexpr std::size_t kTries = 9;
 constexpr std::size_t kQuartile = kTries / 4;
 constexpr nanoseconds kUntilAsleep{100'000};
 
+}  // namespace
+
 unsigned usable_cpus() noexcept {
   cpu_set_t set;
   CPU_ZERO(&set);
   // More processors than a cpu_set_t holds are an error, and plenty.
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : CPU_SETSIZE;
 }
-
-}  // namespace
 
 nanoseconds measure_wake_up() {
   const FileDescriptor signal(::eventfd(0, EFD_CLOEXEC));

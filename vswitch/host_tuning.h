@@ -9,6 +9,9 @@
 
 namespace patchbay::vswitch {
 
+/// Processors that the calling thread may run on, at most CPU_SETSIZE.
+[[nodiscard]] unsigned usable_cpus() noexcept;
+
 /// From the write to an eventfd until a thread that slept for it runs: the lower quartile of nine tries,
 /// some 2 ms in all. Any thread. Throws std::system_error if there is no eventfd or no thread to be had.
 [[nodiscard]] std::chrono::nanoseconds measure_wake_up();

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "tools/cli/deployment.h"
 #include "tools/cli/lab_selection.h"
 #include "tools/cli/verbs.h"
+#include "vswitch/host_tuning.h"
 
 namespace patchbay::tools::cli {
 
@@ -67,10 +67,7 @@ bench::HostFacts host_facts() {
     facts.cpu = line.substr(std::min(line.size(), line.find(':') + 2));
     break;
   }
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  ::sched_getaffinity(0, sizeof set, &set);
-  facts.cpus = static_cast<unsigned>(CPU_COUNT(&set));
+  facts.cpus = vswitch::usable_cpus();
   return facts;
 }
 
